@@ -1,0 +1,21 @@
+/* The sizes a picture grows through: d[u] = trunc(size / factor^u), u = steps ... 0. */
+#ifndef FILTERATLAS_OCTAVES_H
+#define FILTERATLAS_OCTAVES_H
+
+enum { OCTAVES_MAX_STEPS = 64 };
+
+/* Index 0 is the smallest size, index `steps` the final one; the ascent runs at sizes 0 ... steps-1. */
+struct octaves {
+    int steps;
+    int width[OCTAVES_MAX_STEPS + 1];  /* pixels */
+    int height[OCTAVES_MAX_STEPS + 1]; /* pixels */
+};
+
+/* width, height: the final size; factor >= 1; 1 <= steps <= OCTAVES_MAX_STEPS. Sizes may come out as 0: the caller
+ * checks the smallest against the network. */
+void octaves_make(int width, int height, double factor, int steps, struct octaves *octaves);
+
+/* The least final extent whose smallest octave is at least `extent`. */
+int octaves_least_extent(int extent, double factor, int steps);
+
+#endif

@@ -1,0 +1,20 @@
+#include "filteratlas/octaves.h"
+
+#include <math.h>
+
+void octaves_make(int width, int height, double factor, int steps, struct octaves *octaves) {
+    octaves->steps = steps;
+    for (int i = 0; i <= steps; i++) {
+        double shrink = pow(factor, steps - i);
+        octaves->width[i] = (int)(width / shrink);
+        octaves->height[i] = (int)(height / shrink);
+    }
+}
+
+int octaves_least_extent(int extent, double factor, int steps) {
+    double shrink = pow(factor, steps);
+    int least = (int)(extent * shrink);
+    while ((int)(least / shrink) < extent)
+        least++;
+    return least;
+}

@@ -1,0 +1,34 @@
+# Sourced by the shell tests: every check prints a TAP line, "ok - WHAT" or "not ok - WHAT", and scripts/check counts
+# them. A failed check goes on with the next one; the file's exit status is 1 if any failed.
+set -u
+HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+BUILD=${BUILD:-$HERE/build}
+FILTERATLAS=${FILTERATLAS:-$BUILD/filteratlas}
+TEMPORARY=$(mktemp -d "${TMPDIR:-/tmp}/filteratlas-test.XXXXXX")
+failed=0
+trap 'rm -rf "$TEMPORARY"; exit $failed' EXIT
+
+# Root may run mpirun in the tests; nowhere else does the project say so. More ranks than cores are wanted here.
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
+
+pass() { echo "ok - $1"; }
+fail() { failed=1; echo "not ok - $1"; shift; printf '#   %s\n' "$@"; }
+
+# check WHAT COMMAND...: passes if the command succeeds.
+check() {
+    local what=$1; shift
+    if "$@" >"$TEMPORARY/check.log" 2>&1; then pass "$what"; else fail "$what" "command: $*" "$(head -c 2000 "$TEMPORARY/check.log")"; fi
+}
+
+# expect WHAT STATUS PATTERN COMMAND...: the command ends within 60 s with that exit status and one line on standard error
+# that matches the extended regular expression (an empty pattern: nothing on standard error).
+expect() {
+    local what=$1 status=$2 pattern=$3 got lines; shift 3
+    timeout 60 "$@" >"$TEMPORARY/out" 2>"$TEMPORARY/err"; got=$?
+    lines=$(wc -l <"$TEMPORARY/err")
+    if [ $got -ne "$status" ]; then fail "$what" "exit status $got, not $status" "$(head -c 1500 "$TEMPORARY/err")"
+    elif [ -z "$pattern" ] && [ "$lines" -ne 0 ]; then fail "$what" "on standard error: $(head -c 1500 "$TEMPORARY/err")"
+    elif [ -n "$pattern" ] && { [ "$lines" -ne 1 ] || ! grep -Eq "$pattern" "$TEMPORARY/err"; }; then
+        fail "$what" "standard error is not one line matching /$pattern/:" "$(head -c 1500 "$TEMPORARY/err")"
+    else pass "$what"; fi
+}
