@@ -1,0 +1,96 @@
+# make                build/filteratlas
+# make check          builds and runs every test (scripts/check also installs what is missing)
+# make sanitize       the unit tests again, under the address and undefined-behaviour sanitizers
+# make install        PREFIX=/usr/local
+# make V=1            shows the commands
+VERSION := 0.1.0
+PREFIX ?= /usr/local
+BUILD ?= build
+CC ?= cc
+MPICC ?= mpicc
+CFLAGS ?= -O2 -g
+PKG_CONFIG ?= pkg-config
+Q := $(if $(V),,@)
+say = $(if $(V),,@echo "  $(1)	$(2)")
+
+have = $(shell $(PKG_CONFIG) --exists $(1) && echo $(1))
+# Debian's name of serial HDF5, then everybody else's; where there is neither, h5cc knows the flags.
+HDF5 := $(firstword $(call have,hdf5-serial) $(call have,hdf5))
+ifneq ($(HDF5),)
+HDF5_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(HDF5))
+HDF5_LIBS := $(shell $(PKG_CONFIG) --libs $(HDF5))
+else ifneq ($(shell command -v h5cc),)
+H5CC_WORDS := $(shell h5cc -show)
+HDF5_CFLAGS := $(filter -I% -D%,$(H5CC_WORDS))
+HDF5_LIBS := $(filter -L% -l% -Wl% %.a %.so,$(H5CC_WORDS))
+else
+$(error HDF5 not found: install libhdf5-dev and pkg-config, or 'module load hdf5'; scripts/dependencies says more)
+endif
+PACKAGES := openblas libpng zlib libcrypto
+MISSING := $(foreach package,$(PACKAGES),$(if $(call have,$(package)),,$(package)))
+ifneq ($(strip $(MISSING)),)
+$(error pkg-config does not find: $(MISSING); scripts/dependencies says what to install)
+endif
+
+# C11 without contraction: a sum must round the same with and without fused multiply-add, for pictures that are the
+# same bytes. Paths are checked for length once, in the store, so the compiler's guesses about them are noise.
+ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -DFILTERATLAS_VERSION='"$(VERSION)"' -ffp-contract=off -Iinclude \
+	-Wall -Wextra -Wno-format-truncation $(shell $(PKG_CONFIG) --cflags $(PACKAGES)) $(HDF5_CFLAGS) $(CFLAGS)
+LIBS := $(HDF5_LIBS) $(shell $(PKG_CONFIG) --libs $(PACKAGES)) -lm -lpthread $(LDFLAGS)
+
+SOURCES := $(wildcard src/*/*.c)
+CLUSTER := $(filter src/cluster/cluster.c src/cluster/distribute.c src/cluster/link.c src/cluster/worker.c \
+	src/app/render.c src/app/app.c,$(SOURCES))
+SERIAL := $(filter-out $(CLUSTER),$(SOURCES)) # all that links and is tested without MPI
+OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
+TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
+TEST_HELPERS := $(BUILD)/tests/unit/weights_writer.o
+
+all: $(BUILD)/filteratlas
+
+$(BUILD)/filteratlas: $(OBJECTS) $(BUILD)/src/main.o
+	$(call say,LINK,$@)
+	$(Q)$(MPICC) $(ALL_CFLAGS) -o $@ $^ $(LIBS)
+
+$(BUILD)/src/cluster/%.o $(BUILD)/src/app/render.o: CC := $(MPICC)
+
+$(BUILD)/%.o: %.c Makefile
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/tests/unit/%.o: tests/unit/%.c Makefile
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) $(shell $(PKG_CONFIG) --cflags cmocka) -MMD -MP -c -o $@ $<
+
+$(BUILD)/libserial.a: $(SERIAL:%.c=$(BUILD)/%.o)
+	$(call say,AR,$@)
+	@rm -f $@
+	$(Q)ar rcs $@ $^
+
+$(BUILD)/tests/test_%: $(BUILD)/tests/unit/test_%.o $(TEST_HELPERS) $(BUILD)/libserial.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(shell $(PKG_CONFIG) --libs cmocka) $(LIBS)
+
+$(BUILD)/tests/make_weights: $(BUILD)/tests/unit/make_weights.o $(TEST_HELPERS) $(BUILD)/libserial.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(LIBS)
+
+tests: $(BUILD)/filteratlas $(TESTS) $(BUILD)/tests/make_weights
+
+check:
+	scripts/check
+
+sanitize:
+	$(MAKE) BUILD=$(BUILD)/sanitized CFLAGS='-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined' tests
+
+install: $(BUILD)/filteratlas
+	install -D -m 755 $(BUILD)/filteratlas $(DESTDIR)$(PREFIX)/bin/filteratlas
+
+clean:
+	rm -rf $(BUILD)
+
+.PHONY: all tests check sanitize install clean
+.SECONDARY:
+-include $(OBJECTS:.o=.d) $(wildcard $(BUILD)/tests/unit/*.d)

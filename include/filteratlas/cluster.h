@@ -1,0 +1,34 @@
+/* The ranks of a job: start and end of MPI, broadcasts, and agreeing on errors. All functions are
+ * collective: every rank calls them, in the same order, from its main thread. */
+#ifndef FILTERATLAS_CLUSTER_H
+#define FILTERATLAS_CLUSTER_H
+
+#include "filteratlas/error.h"
+#include "filteratlas/weights.h"
+
+#include <stddef.h>
+
+struct cluster {
+    int rank, ranks;
+    char host[256]; /* this rank's */
+    char mpi[64];   /* "Open MPI 4.1.4" */
+};
+
+/* Starts MPI; alone, without a launcher, the program is a job of one rank. */
+void cluster_start(struct cluster *cluster);
+void cluster_end(void);
+
+/* If any rank comes with a status other than STATUS_OK, all leave with the status and message of the lowest such rank;
+ * a rank other than 0 is named in the message, with its host. error may be uninitialised where status is STATUS_OK. */
+int cluster_agree(const struct cluster *cluster, int status, struct error *error);
+
+/* Rank 0's bytes to all ranks, in pieces that stay far under INT_MAX. */
+void cluster_broadcast(void *bytes, size_t size);
+
+/* Rank 0's weights to all ranks; the others come with an empty *weights and release it with weights_free. */
+int cluster_broadcast_weights(const struct cluster *cluster, struct weights *weights, struct error *error);
+
+/* On rank 0 the number of different hosts, elsewhere 0. */
+int cluster_hosts(const struct cluster *cluster);
+
+#endif

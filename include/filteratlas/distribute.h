@@ -1,0 +1,39 @@
+/* The heart of a run: every rank draws units, rank 0 hands them out and keeps what comes back.
+ *
+ * On rank 0 the main thread coordinates; it polls, sleeping a few milliseconds in between, so that it costs no core,
+ * and a second thread draws. MPI is called from main threads alone (MPI_THREAD_FUNNELED). Pictures travel one by one,
+ * as the bytes of their PNG file, compressed by the rank that drew them. */
+#ifndef FILTERATLAS_DISTRIBUTE_H
+#define FILTERATLAS_DISTRIBUTE_H
+
+#include "filteratlas/ascent.h"
+#include "filteratlas/cluster.h"
+#include "filteratlas/error.h"
+#include "filteratlas/schedule.h"
+#include "filteratlas/store.h"
+
+/* What every rank needs for drawing. */
+struct drawing {
+    struct ascent *ascent;
+    const struct ascent_job *job;
+    const struct vgg *net;
+    int batch;
+    bool trace;
+    char job_digest[SHA256_HEX_SIZE];
+};
+
+/* What only rank 0 needs. */
+struct coordination {
+    struct schedule *schedule;
+    const struct store *store;
+    /* Called on rank 0's main thread for every filter that came in, and with NULL at least every 100 ms. */
+    void (*progress)(void *context, const char *layer, const struct store_filter *filter);
+    void *context;
+};
+
+/* Draws everything in the schedule and commits it to the store. Collective; coordination is NULL but on rank 0. The
+ * same status on all ranks; on a failure, what was committed before stays. */
+int distribute(const struct cluster *cluster, const struct drawing *drawing, const struct coordination *coordination,
+               struct error *error);
+
+#endif

@@ -1,0 +1,74 @@
+/* What a person asked for: one table of options from which come parsing, --help, job.txt and the README's table. */
+#ifndef FILTERATLAS_OPTIONS_H
+#define FILTERATLAS_OPTIONS_H
+
+#include "filteratlas/error.h"
+#include "filteratlas/octaves.h"
+#include "filteratlas/schedule.h"
+#include "filteratlas/store.h"
+#include "filteratlas/text.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum command { COMMAND_RENDER, COMMAND_PLAN, COMMAND_INSPECT, COMMAND_STITCH, COMMANDS };
+
+enum progress_style { PROGRESS_AUTO, PROGRESS_BAR, PROGRESS_LINES, PROGRESS_NONE };
+
+enum { OPTIONS_MAX_RANKS = 32, OPTIONS_JOB_ENTRIES = 32 };
+
+struct extent {
+    int width, height; /* pixels */
+};
+
+/* A half-open range of filters; last is -1 where none was given. */
+struct range {
+    int first, last;
+};
+
+struct options {
+    const char *weights, *out; /* NULL if not given */
+    const char *file;          /* inspect's argument */
+    /* job */
+    struct extent size;
+    int steps;
+    double factor;
+    int epochs;
+    double step;
+    uint64_t seed;
+    int rescale;  /* 0 seed, 1 stats */
+    int channels; /* 0 rgb, 1 bgr */
+    int batch;
+    /* selection */
+    const char *layers; /* NULL: all */
+    struct range filters;
+    /* run */
+    bool trace, quiet, verbose;
+    int progress; /* enum progress_style */
+    /* plan */
+    int ranks[OPTIONS_MAX_RANKS], ranks_count;
+    double speed; /* GF/s per rank */
+    /* stitch */
+    int grid, sort, margin; /* sort: 0 loss, 1 index */
+    bool help;
+};
+
+/* "render" ..., or -1 if there is no such command. */
+int options_command(const char *name);
+
+/* Parses what follows the command on the command line, argv[0] being the command itself. Strings point into argv.
+ * STATUS_USAGE names the option, the value and what is allowed. With --help, nothing else is checked. */
+int options_parse(enum command command, int argc, char **argv, struct options *options, struct error *error);
+
+/* "name = value" entries of all job options, in the order of the table, as job.txt has them. The values live in *text.
+ * Returns their number, at most OPTIONS_JOB_ENTRIES. */
+int options_job_entries(const struct options *options, struct text *text, struct store_entry *entries);
+
+/* Usage of the program, and of one command. */
+void options_help(struct text *text);
+void options_command_help(enum command command, struct text *text);
+
+/* All options as a Markdown table, for the README. */
+void options_markdown(struct text *text);
+
+#endif

@@ -1,0 +1,36 @@
+/* What rank 0 tells while it draws: a bar on a terminal, lines in a log. All on standard output. */
+#ifndef FILTERATLAS_PROGRESS_H
+#define FILTERATLAS_PROGRESS_H
+
+#include "filteratlas/options.h"
+#include "filteratlas/store.h"
+#include "filteratlas/vgg.h"
+
+struct progress {
+    enum progress_style style; /* never PROGRESS_AUTO */
+    bool verbose;
+    const struct vgg *net;
+    double filter_flops[VGG_MAX_LAYERS];
+    int filters, live, dead; /* to draw; drawn */
+    double flops, flops_done;
+    double start, shown; /* seconds of the monotonic clock; of the last line */
+    char last[64];       /* "block5_conv1 42 loss 1.234" */
+};
+
+/* Seconds of the monotonic clock. */
+double progress_now(void);
+
+/* Starts the clock. filters and flops: what is to be drawn. */
+void progress_start(struct progress *progress, const struct options *options, const struct vgg *net,
+                    const struct octaves *octaves, int filters, double flops);
+
+/* A filter came in; with NULL, only time has passed. To be given to distribute. */
+void progress_filter(void *progress, const char *layer, const struct store_filter *filter);
+
+/* Takes the bar off the terminal. */
+void progress_end(struct progress *progress);
+
+/* "1:02:03" or "2:03". */
+void progress_format_time(double seconds, char text[24]);
+
+#endif

@@ -1,0 +1,102 @@
+#include "filteratlas/progress.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { BAR_WIDTH = 24 };
+static const double LINE_SECONDS = 10, BAR_SECONDS = 0.2;
+
+double progress_now(void) {
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
+}
+
+void progress_format_time(double seconds, char text[24]) {
+    long s = (long)fmin(fmax(seconds, 0) + 0.5, 1e9);
+    if (s >= 3600)
+        snprintf(text, 24, "%ld:%02ld:%02ld", s / 3600, s / 60 % 60, s % 60);
+    else
+        snprintf(text, 24, "%ld:%02ld", s / 60, s % 60);
+}
+
+/* Open MPI gives every rank a pseudo-terminal for its output, so isatty() alone says nothing there: what counts is
+ * where mpirun's own output, the parent's, goes. */
+static bool on_terminal(void) {
+    char link[64], target[256];
+    if (!getenv("OMPI_COMM_WORLD_SIZE") || !getenv("OMPI_COMM_WORLD_LOCAL_RANK"))
+        return isatty(STDOUT_FILENO);
+    snprintf(link, sizeof link, "/proc/%ld/fd/1", (long)getppid());
+    ssize_t length = readlink(link, target, sizeof target - 1);
+    if (length < 0)
+        return false;
+    target[length] = 0;
+    return !strncmp(target, "/dev/pts/", 9) || !strncmp(target, "/dev/tty", 8);
+}
+
+void progress_start(struct progress *progress, const struct options *options, const struct vgg *net,
+                    const struct octaves *octaves, int filters, double flops) {
+    *progress = (struct progress){.style = options->progress, .verbose = options->verbose, .net = net};
+    if (progress->style == PROGRESS_AUTO)
+        progress->style = on_terminal() ? PROGRESS_BAR : PROGRESS_LINES;
+    if (options->quiet)
+        progress->style = PROGRESS_NONE;
+    for (int l = 0; l < net->layers; l++)
+        progress->filter_flops[l] = vgg_filter_flops(net, l, octaves, options->epochs);
+    progress->filters = filters;
+    progress->flops = flops;
+    progress->start = progress->shown = progress_now();
+}
+
+static void show(struct progress *progress, double now) {
+    int done = progress->live + progress->dead;
+    double elapsed = now - progress->start, share = progress->flops > 0 ? progress->flops_done / progress->flops : 1;
+    char left[24] = "?";
+    if (share > 0)
+        progress_format_time(elapsed * (1 - share) / share, left);
+    progress->shown = now;
+    if (progress->style == PROGRESS_BAR) {
+        char bar[BAR_WIDTH + 1];
+        for (int i = 0; i < BAR_WIDTH; i++)
+            bar[i] = i < share * BAR_WIDTH ? '#' : '.';
+        bar[BAR_WIDTH] = 0;
+        printf("\r\033[K[%s] %d/%d  %.2f/s  %s left  %s", bar, done, progress->filters, done / elapsed, left,
+               progress->last);
+    } else {
+        printf("%d of %d filters, %.2f filters/s, %s left, last %s\n", done, progress->filters, done / elapsed, left,
+               progress->last);
+    }
+    fflush(stdout);
+}
+
+static void count(struct progress *progress, const char *layer, const struct store_filter *filter) {
+    progress->live += !filter->dead;
+    progress->dead += filter->dead;
+    progress->flops_done += progress->filter_flops[vgg_find(progress->net, layer)];
+    snprintf(progress->last, sizeof progress->last, "%s %d %s %.4g", layer, filter->index,
+             filter->dead ? "dead at loss" : "loss", filter->loss);
+    if (progress->verbose && progress->style != PROGRESS_NONE)
+        printf("%s%s, %.2f s on rank %d\n", progress->style == PROGRESS_BAR ? "\r\033[K" : "", progress->last,
+               filter->seconds, filter->rank);
+}
+
+void progress_filter(void *context, const char *layer, const struct store_filter *filter) {
+    struct progress *progress = context;
+    if (filter)
+        count(progress, layer, filter);
+    if (progress->style == PROGRESS_NONE)
+        return;
+    double now = progress_now();
+    if (now - progress->shown >= (progress->style == PROGRESS_BAR ? BAR_SECONDS : LINE_SECONDS) &&
+        (filter || progress->style == PROGRESS_BAR) && progress->live + progress->dead)
+        show(progress, now);
+}
+
+void progress_end(struct progress *progress) {
+    if (progress->style == PROGRESS_BAR)
+        printf("\r\033[K");
+}

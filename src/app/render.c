@@ -1,0 +1,236 @@
+#include "command.h"
+#include "filteratlas/app.h"
+#include "filteratlas/cluster.h"
+#include "filteratlas/distribute.h"
+#include "filteratlas/gemm.h"
+#include "filteratlas/png_file.h"
+#include "filteratlas/progress.h"
+#include "filteratlas/selection.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Raised whenever a change may alter the bytes of a picture: an older store is then refused, not mixed. */
+static const char ARITHMETIC[] = "1";
+
+/* A run, as every rank has it; the second half is rank 0's alone. */
+struct run {
+    struct cluster cluster;
+    struct options options;
+    struct ascent_job job;
+    struct weights weights;
+    struct network network;
+    struct drawing drawing;
+
+    struct selection selection;
+    struct store store;
+    struct store_layer drawn[VGG_MAX_LAYERS]; /* what was in the store before */
+    int damaged;
+    struct unit_list units;
+    struct schedule schedule;
+    struct progress progress;
+};
+
+static int open_store(struct run *run, struct error *error) {
+    struct store_entry entries[OPTIONS_JOB_ENTRIES + 3];
+    struct text values = {0};
+    int count = 0;
+    entries[count++] = (struct store_entry){"arithmetic", ARITHMETIC};
+    entries[count++] = (struct store_entry){"network", run->weights.net.variant};
+    entries[count++] = (struct store_entry){"weights-sha256", run->weights.sha256};
+    count += options_job_entries(&run->options, &values, entries + count);
+    int status = store_open(run->options.out, entries, count, &run->store, error);
+    text_free(&values);
+    return status;
+}
+
+static int read_drawn(struct run *run, struct error *error) {
+    const struct vgg *net = &run->weights.net;
+    int status = STATUS_OK;
+    for (int l = 0; l < net->layers && !status; l++) {
+        int damaged = 0;
+        status = store_read_layer(&run->store, net->layer[l].name, &run->drawn[l], &damaged, error);
+        run->damaged += damaged;
+    }
+    return status;
+}
+
+static int by_index(const void *a, const void *b) {
+    const struct store_filter *x = a, *y = b;
+    return (x->index > y->index) - (x->index < y->index);
+}
+
+static bool wanted(const void *context, int layer, int filter) {
+    const struct run *run = context;
+    const struct store_layer *drawn = &run->drawn[layer];
+    const struct store_filter key = {.index = filter};
+    return selection_has(&run->selection, layer, filter) &&
+           !(drawn->count && bsearch(&key, drawn->filter, drawn->count, sizeof key, by_index));
+}
+
+/* All that rank 0 checks and reads before anything starts. */
+static int prepare_rank_0(struct run *run, struct error *error) {
+    const struct options *options = &run->options;
+    int status = weights_read(options->weights, &run->weights, error);
+    if (!status)
+        status = selection_make(options, &run->weights.net, &run->selection, error);
+    if (!status)
+        status = selection_check_size(&run->selection, options, &run->weights.net, error);
+    if (!status)
+        status = open_store(run, error);
+    if (!status)
+        status = read_drawn(run, error);
+    if (!status)
+        status = unit_list_make(&run->weights.net, &run->job.octaves, run->job.epochs, options->batch, wanted, run,
+                                &run->units, error);
+    return status ? status : schedule_make(&run->units, run->cluster.ranks, &run->schedule, error);
+}
+
+static int deepest_layer(const struct unit_list *units) {
+    int deepest = 0;
+    for (int u = 0; u < units->count; u++)
+        deepest = units->unit[u].layer > deepest ? units->unit[u].layer : deepest;
+    return deepest;
+}
+
+/* Weights, tables and memory on every rank. */
+static int prepare_all(struct run *run, struct error *error) {
+    int deepest = deepest_layer(&run->units);
+    cluster_broadcast(&deepest, sizeof deepest);
+    cluster_broadcast(run->store.job_digest, sizeof run->store.job_digest);
+    int status = cluster_broadcast_weights(&run->cluster, &run->weights, error);
+    if (status)
+        return status;
+    run->drawing = (struct drawing){
+        .job = &run->job, .net = &run->network.net, .batch = run->options.batch, .trace = run->options.trace};
+    strcpy(run->drawing.job_digest, run->store.job_digest);
+    status = network_make(&run->weights, &run->network, error);
+    if (!status)
+        status = ascent_make(&run->network, &run->job, deepest, run->options.batch, &run->drawing.ascent, error);
+    return cluster_agree(&run->cluster, status, error);
+}
+
+static void processor_name(char *name, size_t size) {
+    char line[256];
+    FILE *file = fopen("/proc/cpuinfo", "r");
+    snprintf(name, size, "unknown processor");
+    while (file && fgets(line, sizeof line, file)) {
+        char *value = strstr(line, ": ");
+        if (!strncmp(line, "model name", 10) && value) {
+            snprintf(name, size, "%.*s", (int)strcspn(value + 2, "\n"), value + 2);
+            break;
+        }
+    }
+    if (file)
+        fclose(file);
+}
+
+static int count_filters(const struct unit_list *units) {
+    int filters = 0;
+    for (int u = 0; u < units->count; u++)
+        filters += __builtin_popcountll(units->unit[u].wanted);
+    return filters;
+}
+
+static double count_flops(const struct unit_list *units) {
+    double flops = 0;
+    for (int u = 0; u < units->count; u++)
+        flops += units->unit[u].flops;
+    return flops;
+}
+
+static void print_header(const struct run *run, int hosts) {
+    const struct options *o = &run->options;
+    char processor[128];
+    processor_name(processor, sizeof processor);
+    printf("filteratlas %s, %s, %s, %s, %s\n", FILTERATLAS_VERSION, run->cluster.mpi, gemm_description(),
+           png_description(), weights_description());
+    printf("%d rank%s on %d host%s (%s first), one drawing thread each, %s\n", run->cluster.ranks,
+           run->cluster.ranks == 1 ? "" : "s", hosts, hosts == 1 ? "" : "s", run->cluster.host, processor);
+    printf("weights %s: %s, %d filters, SHA-256 %.16s...\n", o->weights, run->weights.net.variant,
+           vgg_filters(&run->weights.net), run->weights.sha256);
+    printf("job %.16s...: %dx%d pixels, %d octaves of %d steps, factor %g, seed %llu\n", run->store.job_digest,
+           o->size.width, o->size.height, o->steps, o->epochs, o->factor, (unsigned long long)o->seed);
+    int there = 0;
+    for (int l = 0; l < run->weights.net.layers; l++)
+        there += run->drawn[l].count;
+    printf("to draw: %d filters in %d units, %.2f TFLOP; in %s already: %d\n", count_filters(&run->units),
+           run->units.count, count_flops(&run->units) / 1e12, o->out, there);
+    fflush(stdout);
+}
+
+static void print_totals(const struct run *run, double seconds) {
+    const struct progress *p = &run->progress;
+    int drawn = p->live + p->dead;
+    char time[24];
+    progress_format_time(seconds, time);
+    printf("done: %d filters drawn, %d live, %d dead, in %s on %d rank%s (%.2f filters/s); the atlas is in %s\n", drawn,
+           p->live, p->dead, time, run->cluster.ranks, run->cluster.ranks == 1 ? "" : "s",
+           seconds > 0 ? drawn / seconds : 0, run->options.out);
+    fflush(stdout);
+}
+
+/* Draws, then makes the common files. Collective. */
+static int draw(struct run *run, struct error *error) {
+    const struct coordination coordination = {&run->schedule, &run->store, progress_filter, &run->progress};
+    bool first = run->cluster.rank == 0;
+    int hosts = cluster_hosts(&run->cluster);
+    if (first && !run->options.quiet)
+        print_header(run, hosts);
+    if (first && run->damaged)
+        fprintf(stderr, "filteratlas: %s: %d filters are damaged or incomplete in the store and are drawn again\n",
+                run->options.out, run->damaged);
+    if (first)
+        progress_start(&run->progress, &run->options, &run->weights.net, &run->job.octaves, count_filters(&run->units),
+                       count_flops(&run->units));
+    int status = distribute(&run->cluster, &run->drawing, first ? &coordination : NULL, error);
+    if (first) {
+        progress_end(&run->progress);
+        if (!status)
+            status = command_publish(&run->store, run->options.layers, &run->options, error);
+        if (!status && !run->options.quiet)
+            print_totals(run, progress_now() - run->progress.start);
+    }
+    return cluster_agree(&run->cluster, status, error);
+}
+
+static void run_free(struct run *run) {
+    ascent_free(run->drawing.ascent);
+    network_free(&run->network);
+    weights_free(&run->weights);
+    for (int l = 0; l < VGG_MAX_LAYERS; l++)
+        store_layer_free(&run->drawn[l]);
+    schedule_free(&run->schedule);
+    unit_list_free(&run->units);
+}
+
+/* Every rank parses the same command line and comes to the same result; rank 0 says it. */
+static int run_parse(struct run *run, int argc, char **argv, struct error *error) {
+    int status = options_parse(COMMAND_RENDER, argc, argv, &run->options, error);
+    if (!status && run->options.help && run->cluster.rank == 0)
+        command_print_help(COMMAND_RENDER);
+    return status;
+}
+
+int app_render(int argc, char **argv) {
+    struct run run = {0};
+    struct error error;
+    cluster_start(&run.cluster);
+    gemm_use_one_thread();
+    int status = run_parse(&run, argc, argv, &error);
+    if (!status && !run.options.help) {
+        run.job = command_job(&run.options);
+        status = run.cluster.rank == 0 ? prepare_rank_0(&run, &error) : STATUS_OK;
+        status = cluster_agree(&run.cluster, status, &error);
+        if (!status)
+            status = prepare_all(&run, &error);
+        if (!status)
+            status = draw(&run, &error);
+    }
+    if (status && run.cluster.rank == 0)
+        app_report(&error);
+    run_free(&run);
+    cluster_end();
+    return status;
+}

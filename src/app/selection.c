@@ -1,0 +1,88 @@
+#include "filteratlas/selection.h"
+
+#include <fnmatch.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { PATTERN_SIZE = 128 };
+
+/* Copies the entry that *list points at and moves on to the next; false at the end. */
+static bool next_entry(const char **list, char pattern[PATTERN_SIZE]) {
+    if (!*list)
+        return false;
+    int length = (int)strcspn(*list, ",");
+    snprintf(pattern, PATTERN_SIZE, "%.*s", length, *list);
+    *list = (*list)[length] ? *list + length + 1 : NULL;
+    return true;
+}
+
+bool selection_list_matches(const char *list, const char *name) {
+    char pattern[PATTERN_SIZE];
+    if (!list)
+        return true;
+    while (next_entry(&list, pattern))
+        if (fnmatch(pattern, name, 0) == 0)
+            return true;
+    return false;
+}
+
+int selection_of_names(const char *list, const char *const *names, int count, bool *chosen, struct error *error) {
+    char pattern[PATTERN_SIZE];
+    for (int i = 0; i < count; i++)
+        chosen[i] = selection_list_matches(list, names[i]);
+    while (next_entry(&list, pattern)) {
+        int matches = 0;
+        for (int i = 0; i < count; i++)
+            matches += fnmatch(pattern, names[i], 0) == 0;
+        if (!matches)
+            return error_set(error, STATUS_USAGE, "--layers %s: no such layer; there are %s to %s", pattern,
+                             count ? names[0] : "none", count ? names[count - 1] : "none");
+    }
+    return STATUS_OK;
+}
+
+static int check_filters(const struct range *range, const struct vgg_layer *layer, struct error *error) {
+    if (range->first < layer->out_channels && range->last <= layer->out_channels)
+        return STATUS_OK;
+    char last[16] = "";
+    if (range->last >= 0)
+        snprintf(last, sizeof last, "%d", range->last);
+    return error_set(error, STATUS_USAGE, "--filters %d:%s: %s has filters 0:%d; give a range within it", range->first,
+                     last, layer->name, layer->out_channels);
+}
+
+int selection_make(const struct options *options, const struct vgg *net, struct selection *selection,
+                   struct error *error) {
+    const char *names[VGG_MAX_LAYERS];
+    for (int l = 0; l < net->layers; l++)
+        names[l] = net->layer[l].name;
+    selection->filters = options->filters;
+    int status = selection_of_names(options->layers, names, net->layers, selection->layer, error);
+    for (int l = 0; l < net->layers && !status; l++)
+        if (selection->layer[l])
+            status = check_filters(&selection->filters, &net->layer[l], error);
+    return status;
+}
+
+bool selection_has(const struct selection *selection, int layer, int filter) {
+    const struct range *range = &selection->filters;
+    return selection->layer[layer] && filter >= range->first && (range->last < 0 || filter < range->last);
+}
+
+int selection_check_size(const struct selection *selection, const struct options *options, const struct vgg *net,
+                         struct error *error) {
+    struct octaves octaves;
+    octaves_make(options->size.width, options->size.height, options->factor, options->steps, &octaves);
+    for (int l = net->layers - 1; l >= 0; l--) {
+        int least = vgg_least_extent(net, l);
+        if (!selection->layer[l] || (octaves.width[0] >= least && octaves.height[0] >= least))
+            continue;
+        return error_set(
+            error, STATUS_USAGE,
+            "--size %dx%d: too small for %s, whose map would be empty at the first octave (%dx%d); give at "
+            "least --size %d, or fewer --upscaling-steps",
+            options->size.width, options->size.height, net->layer[l].name, octaves.width[0], octaves.height[0],
+            octaves_least_extent(least, options->factor, options->steps));
+    }
+    return STATUS_OK;
+}

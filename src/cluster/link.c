@@ -1,0 +1,108 @@
+#include "link.h"
+
+#include <mpi.h>
+#include <stdlib.h>
+#include <time.h>
+
+static const long PAUSE = 2000000; /* nanoseconds; a unit takes seconds */
+
+void link_pause(void) { nanosleep(&(struct timespec){0, PAUSE}, NULL); }
+
+struct report *report_make(enum report_kind kind, const struct unit *unit, int iterations, size_t png_size) {
+    struct report *report = calloc(1, sizeof *report + iterations * sizeof(float) + png_size);
+    if (!report)
+        return NULL;
+    report->kind = kind;
+    if (unit)
+        report->unit = *unit;
+    report->iterations = iterations;
+    report->png_size = png_size;
+    return report;
+}
+
+size_t report_size(const struct report *report) {
+    return sizeof *report + report->iterations * sizeof(float) + report->png_size;
+}
+
+void mailbox_init(struct mailbox *mailbox) {
+    *mailbox = (struct mailbox){0};
+    pthread_mutex_init(&mailbox->mutex, NULL);
+    pthread_cond_init(&mailbox->changed, NULL);
+}
+
+void mailbox_destroy(struct mailbox *mailbox) {
+    pthread_mutex_destroy(&mailbox->mutex);
+    pthread_cond_destroy(&mailbox->changed);
+}
+
+static void mailbox_put(struct mailbox *mailbox, struct report *report) {
+    pthread_mutex_lock(&mailbox->mutex);
+    while (mailbox->report)
+        pthread_cond_wait(&mailbox->changed, &mailbox->mutex);
+    mailbox->report = report;
+    pthread_mutex_unlock(&mailbox->mutex);
+}
+
+struct report *mailbox_take(struct mailbox *mailbox) {
+    pthread_mutex_lock(&mailbox->mutex);
+    struct report *report = mailbox->report;
+    mailbox->report = NULL;
+    pthread_cond_broadcast(&mailbox->changed);
+    pthread_mutex_unlock(&mailbox->mutex);
+    return report;
+}
+
+void mailbox_answer(struct mailbox *mailbox, const struct unit *unit) {
+    pthread_mutex_lock(&mailbox->mutex);
+    mailbox->answer = *unit;
+    mailbox->answered = true;
+    pthread_cond_broadcast(&mailbox->changed);
+    pthread_mutex_unlock(&mailbox->mutex);
+}
+
+static struct unit mailbox_wait(struct mailbox *mailbox) {
+    pthread_mutex_lock(&mailbox->mutex);
+    while (!mailbox->answered)
+        pthread_cond_wait(&mailbox->changed, &mailbox->mutex);
+    mailbox->answered = false;
+    struct unit unit = mailbox->answer;
+    pthread_mutex_unlock(&mailbox->mutex);
+    return unit;
+}
+
+void link_send(struct link *link, struct report *report) {
+    if (link->mailbox) {
+        mailbox_put(link->mailbox, report);
+        return;
+    }
+    MPI_Send(report, (int)report_size(report), MPI_BYTE, 0, TAG_REPORT, MPI_COMM_WORLD);
+    free(report);
+}
+
+/* Polls, since a blocking receive keeps a core busy: at the end of a run many ranks wait for the last one. */
+static struct unit wait_for_message(void) {
+    struct unit unit;
+    for (int arrived = 0; !arrived;) {
+        MPI_Iprobe(0, TAG_UNIT, MPI_COMM_WORLD, &arrived, MPI_STATUS_IGNORE);
+        if (!arrived)
+            link_pause();
+    }
+    MPI_Recv(&unit, sizeof unit, MPI_BYTE, 0, TAG_UNIT, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+    return unit;
+}
+
+bool link_receive(struct link *link, struct unit *unit) {
+    *unit = link->mailbox ? mailbox_wait(link->mailbox) : wait_for_message();
+    return unit->layer >= 0;
+}
+
+bool link_cancelled(struct link *link) {
+    int arrived = 0;
+    if (!link->mailbox)
+        MPI_Iprobe(0, TAG_CANCEL, MPI_COMM_WORLD, &arrived, MPI_STATUS_IGNORE);
+    if (arrived) {
+        MPI_Recv(NULL, 0, MPI_BYTE, 0, TAG_CANCEL, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+        atomic_store(&link->cancelled, true);
+    }
+    return atomic_load(&link->cancelled);
+}

@@ -1,0 +1,72 @@
+/* The line between a drawing rank and the coordinator: MPI messages, or on rank 0 itself a mailbox between two threads.
+ */
+#ifndef LINK_H
+#define LINK_H
+
+#include "filteratlas/error.h"
+#include "filteratlas/schedule.h"
+#include "filteratlas/store.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+/* What a drawing rank has to say. */
+enum report_kind {
+    REPORT_READY,  /* asks for a unit */
+    REPORT_FILTER, /* a filter is drawn: head, trace, PNG file */
+    REPORT_DONE,   /* the unit is complete */
+    REPORT_FAILED  /* the unit could not be drawn: error */
+};
+
+struct report {
+    enum report_kind kind;
+    struct unit unit;
+    struct store_filter filter;
+    int iterations;  /* losses behind the head */
+    size_t png_size; /* bytes behind the losses; 0 for a dead filter */
+    struct error error;
+    char body[]; /* float [iterations], then the PNG file */
+};
+
+/* A report with room for its body; the caller frees it. NULL without memory. */
+struct report *report_make(enum report_kind kind, const struct unit *unit, int iterations, size_t png_size);
+size_t report_size(const struct report *report);
+
+/* Mailbox between rank 0's two threads; one report and one answer at a time. */
+struct mailbox {
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    struct report *report; /* NULL: empty */
+    bool answered;
+    struct unit answer;
+};
+
+void mailbox_init(struct mailbox *mailbox);
+void mailbox_destroy(struct mailbox *mailbox);
+
+/* Coordinator's side of the mailbox: takes the report if there is one, which the caller frees; gives the answer. */
+struct report *mailbox_take(struct mailbox *mailbox);
+void mailbox_answer(struct mailbox *mailbox, const struct unit *unit);
+
+/* The drawing rank's end. mailbox is NULL for MPI. */
+struct link {
+    struct mailbox *mailbox;
+    atomic_bool cancelled;
+};
+
+/* Sends and frees a report. */
+void link_send(struct link *link, struct report *report);
+
+/* Waits for the answer to REPORT_READY: false if there is nothing more to draw. */
+bool link_receive(struct link *link, struct unit *unit);
+
+/* Whether the coordinator has called the drawing off. */
+bool link_cancelled(struct link *link);
+
+enum { TAG_REPORT = 1, TAG_UNIT, TAG_CANCEL };
+
+/* Sleeps between two polls. */
+void link_pause(void);
+
+#endif

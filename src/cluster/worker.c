@@ -1,0 +1,86 @@
+#include "worker.h"
+
+#include "filteratlas/png_file.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static double now(void) {
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
+}
+
+static bool goes_on(void *link) { return !link_cancelled(link); }
+
+static int encode(const struct drawing *drawing, int layer, const struct ascent_result *result, uint8_t **png,
+                  size_t *size, struct error *error) {
+    const struct octaves *octaves = &drawing->job->octaves;
+    char filter[16], loss[32];
+    snprintf(filter, sizeof filter, "%d", result->filter);
+    snprintf(loss, sizeof loss, "%.17g", result->loss);
+    const struct png_text texts[] = {{"Software", "filteratlas"},
+                                     {"layer", drawing->net->layer[layer].name},
+                                     {"filter", filter},
+                                     {"loss", loss},
+                                     {"job", drawing->job_digest}};
+    return png_encode(result->picture, octaves->width[octaves->steps], octaves->height[octaves->steps], texts, 5, png,
+                      size, error);
+}
+
+static int send_result(const struct drawing *drawing, const struct unit *unit, const struct ascent_result *result,
+                       double seconds, struct link *link, struct error *error) {
+    uint8_t *png = NULL;
+    size_t size = 0;
+    int status = result->dead ? STATUS_OK : encode(drawing, unit->layer, result, &png, &size, error);
+    int iterations = drawing->trace ? result->iterations : 0;
+    struct report *report = status ? NULL : report_make(REPORT_FILTER, unit, iterations, size);
+    if (!status && !report)
+        status = error_memory(error, (double)size, "sending a picture");
+    if (!status) {
+        report->filter = (struct store_filter){
+            .index = result->filter, .dead = result->dead, .loss = result->loss, .seconds = seconds};
+        memcpy(report->body, result->trace, iterations * sizeof(float));
+        if (size)
+            memcpy(report->body + iterations * sizeof(float), png, size);
+        link_send(link, report);
+    }
+    free(png);
+    return status;
+}
+
+static int draw_unit(const struct drawing *drawing, const struct unit *unit, struct link *link, struct error *error) {
+    int filters[SCHEDULE_MAX_BATCH], count = unit_filters(unit, drawing->batch, filters);
+    struct ascent_result results[SCHEDULE_MAX_BATCH];
+    double start = now();
+    int status = ascent_draw(drawing->ascent, unit->layer, filters, count, goes_on, link, results, error);
+    double seconds = (now() - start) / count;
+    for (int i = 0; i < count && !status; i++)
+        status = send_result(drawing, unit, &results[i], seconds, link, error);
+    return status;
+}
+
+/* A report without a body. There is always memory for it: the pictures' is given back by then. */
+static void say(struct link *link, enum report_kind kind, const struct unit *unit, const struct error *error) {
+    struct report *report = report_make(kind, unit, 0, 0);
+    if (!report)
+        abort();
+    if (error)
+        report->error = *error;
+    link_send(link, report);
+}
+
+void worker_run(const struct drawing *drawing, struct link *link) {
+    struct unit unit;
+    struct error error;
+    say(link, REPORT_READY, NULL, NULL);
+    while (link_receive(link, &unit)) {
+        if (draw_unit(drawing, &unit, link, &error))
+            say(link, REPORT_FAILED, &unit, &error);
+        else
+            say(link, REPORT_DONE, &unit, NULL);
+        say(link, REPORT_READY, NULL, NULL);
+    }
+}
