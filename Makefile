@@ -44,7 +44,7 @@ CLUSTER := $(filter src/cluster/cluster.c src/cluster/distribute.c src/cluster/l
 SERIAL := $(filter-out $(CLUSTER),$(SOURCES)) # all that links and is tested without MPI
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
 TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
-TEST_HELPERS := $(BUILD)/tests/unit/weights_writer.o
+TEST_HELPERS := $(BUILD)/tests/unit/weights_writer.o $(BUILD)/tests/unit/fixtures.o
 
 all: $(BUILD)/filteratlas
 
@@ -73,7 +73,7 @@ $(BUILD)/tests/test_%: $(BUILD)/tests/unit/test_%.o $(TEST_HELPERS) $(BUILD)/lib
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(shell $(PKG_CONFIG) --libs cmocka) $(LIBS)
 
-$(BUILD)/tests/make_weights: $(BUILD)/tests/unit/make_weights.o $(TEST_HELPERS) $(BUILD)/libserial.a
+$(BUILD)/tests/make_weights: $(BUILD)/tests/unit/make_weights.o $(BUILD)/tests/unit/weights_writer.o $(BUILD)/libserial.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(LIBS)
 

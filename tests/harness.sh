@@ -28,7 +28,7 @@ expect() {
     lines=$(wc -l <"$TEMPORARY/err")
     if [ $got -ne "$status" ]; then fail "$what" "exit status $got, not $status" "$(head -c 1500 "$TEMPORARY/err")"
     elif [ -z "$pattern" ] && [ "$lines" -ne 0 ]; then fail "$what" "on standard error: $(head -c 1500 "$TEMPORARY/err")"
-    elif [ -n "$pattern" ] && { [ "$lines" -ne 1 ] || ! grep -Eq "$pattern" "$TEMPORARY/err"; }; then
+    elif [ -n "$pattern" ] && { [ "$lines" -ne 1 ] || ! grep -Eq -e "$pattern" "$TEMPORARY/err"; }; then
         fail "$what" "standard error is not one line matching /$pattern/:" "$(head -c 1500 "$TEMPORARY/err")"
     else pass "$what"; fi
 }

@@ -3,7 +3,7 @@
  * Layouts understood (the names and order of layers come from the file, never from the order of its groups):
  * - Keras 1 and 2 weights: root attribute `layer_names`, per layer group `weight_names`, kernels HWIO;
  * - the same under /model_weights (a saved model), layers nested in a model included;
- * - Keras 3 .weights.h5: layers/conv2d[_N]/vars/{0,1}, in numeric order;
+ * - Keras 3 .weights.h5: layers/conv2d[_N]/vars/{0,1}, in numeric order, or the same under layers/functional;
  * - Theano-ordered kernels OIHW, stored flipped in both directions, in any of the above.
  * Dense layers (a "top") and anything without a kernel of four dimensions are passed over. */
 #ifndef FILTERATLAS_WEIGHTS_H

@@ -1,5 +1,11 @@
 #include "hdf5_file.h"
 
+/* Looked at before hdf5.h, which would include mpi.h. */
+#include <H5pubconf.h>
+#ifdef H5_HAVE_PARALLEL
+#error "This HDF5 was built for MPI, but inspect and plan must run without MPI: use a serial one (Debian: libhdf5-dev)."
+#endif
+
 #include <errno.h>
 #include <fcntl.h>
 #include <hdf5.h>
@@ -7,10 +13,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#ifdef H5_HAVE_PARALLEL
-#error "This HDF5 was built for MPI, but inspect and plan must run without MPI: use a serial one (Debian: libhdf5-dev)."
-#endif
 
 /* Far above any network's names, far below what would hurt. */
 enum { MAX_NAMES = 65536, MAX_NAMES_BYTES = 16 << 20 };

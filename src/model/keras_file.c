@@ -30,14 +30,6 @@ bool keras_block_name(const char *name, int *block, int *convolution) {
     return false;
 }
 
-/* Copies what fits, with '?' for what a terminal should not see. */
-static void copy_printable(char *to, size_t size, const char *from, size_t length) {
-    size_t n = length < size ? length : size - 1;
-    for (size_t i = 0; i < n; i++)
-        to[i] = iscntrl((unsigned char)from[i]) ? '?' : from[i];
-    to[n] = '\0';
-}
-
 /* Names a convolution from its layer and its kernel: by block and number if either has them, else by the last group
  * that holds the kernel, which in a nested model is its own layer. */
 static void name_convolution(const char *layer, const char *kernel, char name[KERAS_NAME_SIZE]) {
@@ -50,9 +42,9 @@ static void name_convolution(const char *layer, const char *kernel, char name[KE
     while (start && start > kernel && start[-1] != '/')
         start--;
     if (end && end > start)
-        copy_printable(name, KERAS_NAME_SIZE, start, (size_t)(end - start));
+        snprintf(name, KERAS_NAME_SIZE, "%.*s", (int)(end - start), start);
     else
-        copy_printable(name, KERAS_NAME_SIZE, layer, strlen(layer));
+        snprintf(name, KERAS_NAME_SIZE, "%s", layer);
 }
 
 /* --- Convolutions ------------------------------------------------------------------------------------------------ */

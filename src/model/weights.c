@@ -4,6 +4,7 @@
 #include "hdf5_file.h"
 #include "keras_file.h"
 
+#include <ctype.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -246,17 +247,27 @@ static int read_open_file(const char *path, const struct keras_file *file, struc
     return read_values(path, file, order, weights, error);
 }
 
+/* Names come from the file: what would steer a terminal does not reach it. */
+static void make_printable(char *message) {
+    for (char *c = message; *c; c++)
+        if (iscntrl((unsigned char)*c))
+            *c = '?';
+}
+
 int weights_read(const char *path, struct weights *weights, struct error *error) {
     struct keras_file file;
     memset(weights, 0, sizeof *weights);
-    if (keras_file_open(path, &file, error))
-        return error->status;
-    int status = read_open_file(path, &file, weights, error);
-    keras_file_close(&file);
+    int status = keras_file_open(path, &file, error);
+    if (!status) {
+        status = read_open_file(path, &file, weights, error);
+        keras_file_close(&file);
+    }
     if (!status)
         status = sha256_file(path, weights->sha256, error);
-    if (status)
+    if (status) {
+        make_printable(error->message);
         weights_free(weights);
+    }
     return status;
 }
 

@@ -81,6 +81,11 @@ static long parse_number(const char *what, const char *value, long least, long m
     return number;
 }
 
+static int parse_bits(const char *value) {
+    static const char *const names[] = {"16", "32", "64"};
+    return 16 << find_name("--bits", value, names, 3);
+}
+
 static int parse_variant(const char *value) {
     static const char *const names[] = {"vgg11", "vgg13", "vgg16", "vgg19"};
     static const int layers[] = {8, 10, 13, 16};
@@ -115,7 +120,7 @@ static void parse_option(int option, struct network *network, struct weights_rec
         recipe->layout = find_name("--layout", optarg, weights_layout_names, LAYOUTS);
         break;
     case BITS:
-        recipe->bits = (int)parse_number("--bits", optarg, 16, 64);
+        recipe->bits = parse_bits(optarg);
         break;
     case STRINGS:
         recipe->strings = find_name("--strings", optarg, weights_strings_names, STRINGS_KINDS);
