@@ -38,11 +38,22 @@ ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -DFILTERATLAS_VERSION='"$(VERSION)"' -ffp-c
 	-Wall -Wextra -Wno-format-truncation $(shell $(PKG_CONFIG) --cflags $(PACKAGES)) $(HDF5_CFLAGS) $(CFLAGS)
 LIBS := $(HDF5_LIBS) $(shell $(PKG_CONFIG) --libs $(PACKAGES)) -lm -lpthread $(LDFLAGS)
 
-SOURCES := $(wildcard src/*/*.c)
+# The innermost loops are built once per instruction set; which set runs is chosen when the program starts.
+KERNELS := src/ascent/winograd_kernels.c
+ifneq ($(filter x86_64%,$(shell $(CC) -dumpmachine)),)
+KERNEL_SETS := avx512 avx2 baseline
+else
+KERNEL_SETS := baseline
+endif
+KERNEL_FLAGS_avx512 := -march=x86-64-v4 -mprefer-vector-width=512
+KERNEL_FLAGS_avx2 := -march=x86-64-v3
+
+SOURCES := $(filter-out $(KERNELS),$(wildcard src/*/*.c))
 CLUSTER := $(filter src/cluster/cluster.c src/cluster/distribute.c src/cluster/link.c src/cluster/worker.c \
 	src/app/render.c src/app/app.c,$(SOURCES))
 SERIAL := $(filter-out $(CLUSTER),$(SOURCES)) # all that links and is tested without MPI
-OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
+KERNEL_OBJECTS := $(KERNEL_SETS:%=$(BUILD)/src/ascent/winograd_kernels_%.o)
+OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(KERNEL_OBJECTS)
 TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
 TEST_HELPERS := $(BUILD)/tests/unit/weights_writer.o $(BUILD)/tests/unit/fixtures.o
 
@@ -54,6 +65,11 @@ $(BUILD)/filteratlas: $(OBJECTS) $(BUILD)/src/main.o
 
 $(BUILD)/src/cluster/%.o $(BUILD)/src/app/render.o: CC := $(MPICC)
 
+$(KERNEL_OBJECTS): $(BUILD)/src/ascent/winograd_kernels_%.o: $(KERNELS) Makefile
+	$(call say,CC,$< ($*))
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -O3 -ffp-contract=fast $(KERNEL_FLAGS_$*) -DWINOGRAD_ISA=$* -MMD -MP -c -o $@ $<
+
 $(BUILD)/%.o: %.c Makefile
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
@@ -64,7 +80,7 @@ $(BUILD)/tests/unit/%.o: tests/unit/%.c Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(shell $(PKG_CONFIG) --cflags cmocka) -MMD -MP -c -o $@ $<
 
-$(BUILD)/libserial.a: $(SERIAL:%.c=$(BUILD)/%.o)
+$(BUILD)/libserial.a: $(SERIAL:%.c=$(BUILD)/%.o) $(KERNEL_OBJECTS)
 	$(call say,AR,$@)
 	@rm -f $@
 	$(Q)ar rcs $@ $^

@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+enum { ASCENT_MAX_BATCH = 64 };
+
 /* What a picture depends on, apart from weights, layer and filter. Plain data. */
 struct ascent_job {
     struct octaves octaves;
@@ -31,12 +33,13 @@ struct ascent_result {
 
 struct ascent;
 
-/* The memory to draw up to `batch` filters at once of layers up to `deepest`. network and job must outlive it. */
+/* The memory to draw up to `batch` <= ASCENT_MAX_BATCH filters at once of layers up to `deepest`. network and job must
+ * outlive it. */
 int ascent_make(const struct network *network, const struct ascent_job *job, int deepest, int batch,
                 struct ascent **ascent, struct error *error);
 void ascent_free(struct ascent *ascent);
 
-/* Asked before every gradient; `false` ends the drawing. */
+/* Asked before every iteration; `false` ends the drawing. */
 typedef bool ascent_goes_on(void *context);
 
 /* Draws filters[count] of a layer, count <= batch. results[count] point into *ascent and hold until the next call.

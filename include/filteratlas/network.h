@@ -1,39 +1,59 @@
-/* Loss and gradient of filters of a VGG network with respect to the picture. */
+/* Loss and gradient of filters of a VGG network with respect to their pictures, for a batch of filters of one layer. */
 #ifndef FILTERATLAS_NETWORK_H
 #define FILTERATLAS_NETWORK_H
 
-#include "filteratlas/convolution.h"
 #include "filteratlas/error.h"
+#include "filteratlas/first_layer.h"
+#include "filteratlas/octaves.h"
 #include "filteratlas/vgg.h"
 #include "filteratlas/weights.h"
+#include "filteratlas/winograd.h"
 
+/* The network as the convolutions want it. */
 struct network {
     struct vgg net;
-    struct convolution layer[VGG_MAX_LAYERS];
+    const struct weights *weights;
+    const struct winograd_kernels *kernels;
+    struct first_layer first;
+    struct winograd_layer layer[VGG_MAX_LAYERS]; /* [0] is not used */
+    float *bias[VGG_MAX_LAYERS];                 /* padded; owned */
+    float *table[VGG_MAX_LAYERS][2][2];          /* [layer][direction][tile]; owned, NULL where not needed */
 };
 
-/* Lays out the weights for the convolutions; nothing of *weights is kept. Release with network_free, after a failure
- * too. */
-int network_make(const struct weights *weights, struct network *network, struct error *error);
+/* Makes the tables that drawing layers up to `deepest` needs at the sizes of octaves. *weights must outlive *network.
+ * Release with network_free, after a failure too. */
+int network_make(const struct weights *weights, const struct octaves *octaves, int deepest,
+                 const struct winograd_kernels *kernels, struct network *network, struct error *error);
 void network_free(struct network *network);
 
-/* What one call of network_gradient writes to on the way: activations, gates, scratch. */
+/* What network_gradients writes to on the way; the contents are of no account between two calls. One allocation. */
 struct network_memory {
-    float *activations[2]; /* the input and output of a layer, alternating; also for gradients */
-    float *z;              /* the wanted channel before its ReLU [height][width] */
+    float *arena;
+    size_t bytes;
+    float *activations[2];         /* outputs of layers l, and their gradients, in activations[l % 2] */
+    size_t single[2];              /* floats at the beginning that belong to one picture at a time */
+    uint8_t *gate[VGG_MAX_LAYERS]; /* [pictures][the layer's output] */
+    float *z;                      /* the wanted channel before its ReLU, [height][width] */
     float *scratch;
-    uint8_t *gate[VGG_MAX_LAYERS];
 };
 
-/* Enough for pictures up to height x width and layers up to `layer`. Release with network_memory_free, after a failure
- * too. */
-int network_memory_make(const struct network *network, int layer, int height, int width, struct network_memory *memory,
-                        struct error *error);
+/* Enough for up to `pictures` pictures at the sizes of octaves, of layers up to `deepest`. Release with
+ * network_memory_free, after a failure too. */
+int network_memory_make(const struct network *network, const struct octaves *octaves, int deepest, int pictures,
+                        struct network_memory *memory, struct error *error);
 void network_memory_free(struct network_memory *memory);
 
-/* x [height][width][3] -> the loss, the mean over all positions of the layer's output (after ReLU) in channel `filter`,
- * and its gradient [height][width][3]. The picture must not be smaller than vgg_least_extent asks. */
-double network_gradient(const struct network *network, struct network_memory *memory, int layer, int filter,
-                        const float *x, int height, int width, float *gradient);
+/* One filter's part in a batch. */
+struct network_picture {
+    int filter;
+    const float *x;  /* [height][width][3] */
+    float *gradient; /* [height][width][3], out: of the loss with respect to x */
+    double loss;     /* out: mean over all positions of the layer's output (after ReLU) in channel `filter` */
+};
+
+/* Loss and gradient of count pictures of one size. A picture's numbers do not depend on the others, to the bit. The
+ * size must be one that network and memory were made for, and not smaller than vgg_least_extent asks. */
+void network_gradients(const struct network *network, struct network_memory *memory, int layer, int height, int width,
+                       struct network_picture *pictures, int count);
 
 #endif

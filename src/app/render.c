@@ -105,7 +105,7 @@ static int prepare_all(struct run *run, struct error *error) {
     run->drawing = (struct drawing){
         .job = &run->job, .net = &run->network.net, .batch = run->options.batch, .trace = run->options.trace};
     strcpy(run->drawing.job_digest, run->store.job_digest);
-    status = network_make(&run->weights, &run->network, error);
+    status = network_make(&run->weights, &run->job.octaves, deepest, winograd_find_kernels(NULL), &run->network, error);
     if (!status)
         status = ascent_make(&run->network, &run->job, deepest, run->options.batch, &run->drawing.ascent, error);
     return cluster_agree(&run->cluster, status, error);

@@ -16,7 +16,7 @@ struct ascent {
     int batch;
     size_t floats;     /* of a picture of the final size */
     float *x;          /* [batch][floats] */
-    float *gradient;   /* [floats] */
+    float *gradients;  /* [batch][floats] */
     float *traces;     /* [batch][steps * epochs] */
     uint8_t *pictures; /* [batch][floats] */
     uint8_t *enlarged; /* [floats] */
@@ -36,14 +36,13 @@ int ascent_make(const struct network *network, const struct ascent_job *job, int
     *a = (struct ascent){.network = network, .job = job, .batch = batch};
     a->floats = picture_floats(octaves, octaves->steps);
     a->x = malloc(batch * a->floats * sizeof *a->x);
-    a->gradient = malloc(a->floats * sizeof *a->gradient);
+    a->gradients = malloc(batch * a->floats * sizeof *a->gradients);
     a->traces = malloc(batch * iterations * sizeof *a->traces);
     a->pictures = malloc(batch * a->floats);
     a->enlarged = malloc(a->floats);
-    if (!a->x || !a->gradient || !a->traces || !a->pictures || !a->enlarged)
-        return error_memory(error, 5.0 * (batch + 1) * (double)a->floats, "pictures");
-    return network_memory_make(network, deepest, octaves->height[octaves->steps - 1],
-                               octaves->width[octaves->steps - 1], &a->memory, error);
+    if (!a->x || !a->gradients || !a->traces || !a->pictures || !a->enlarged)
+        return error_memory(error, 9.0 * (batch + 1) * (double)a->floats, "pictures");
+    return network_memory_make(network, octaves, deepest, batch, &a->memory, error);
 }
 
 void ascent_free(struct ascent *ascent) {
@@ -51,7 +50,7 @@ void ascent_free(struct ascent *ascent) {
         return;
     network_memory_free(&ascent->memory);
     free(ascent->x);
-    free(ascent->gradient);
+    free(ascent->gradients);
     free(ascent->traces);
     free(ascent->pictures);
     free(ascent->enlarged);
@@ -78,14 +77,28 @@ static void climb(float *x, const float *gradient, size_t count, double step) {
         x[i] += scale * gradient[i];
 }
 
-/* One iteration of one filter at an octave. */
-static void iterate(struct ascent *ascent, int layer, int octave, float *x, struct ascent_result *result) {
+/* One iteration, at an octave, of the filters that are not dead. */
+static void iterate(struct ascent *ascent, int layer, int octave, struct ascent_result *results, int count) {
     const struct octaves *octaves = &ascent->job->octaves;
-    result->loss = network_gradient(ascent->network, &ascent->memory, layer, result->filter, x, octaves->height[octave],
-                                    octaves->width[octave], ascent->gradient);
-    climb(x, ascent->gradient, picture_floats(octaves, octave), ascent->job->step);
-    result->trace[result->iterations++] = (float)result->loss;
-    result->dead = result->loss <= DEAD_LOSS;
+    struct network_picture pictures[ASCENT_MAX_BATCH];
+    struct ascent_result *alive[ASCENT_MAX_BATCH];
+    int n = 0;
+    for (int i = 0; i < count; i++)
+        if (!results[i].dead) {
+            alive[n] = &results[i];
+            pictures[n++] = (struct network_picture){.filter = results[i].filter,
+                                                     .x = ascent->x + i * ascent->floats,
+                                                     .gradient = ascent->gradients + i * ascent->floats};
+        }
+    network_gradients(ascent->network, &ascent->memory, layer, octaves->height[octave], octaves->width[octave],
+                      pictures, n);
+    for (int i = 0; i < n; i++) {
+        float *x = ascent->x + (alive[i] - results) * ascent->floats;
+        climb(x, pictures[i].gradient, picture_floats(octaves, octave), ascent->job->step);
+        alive[i]->loss = pictures[i].loss;
+        alive[i]->trace[alive[i]->iterations++] = (float)pictures[i].loss;
+        alive[i]->dead = pictures[i].loss <= DEAD_LOSS;
+    }
 }
 
 /* Brings x from the size of an octave to that of the next, by way of 8 bits. */
@@ -123,13 +136,11 @@ int ascent_draw(struct ascent *ascent, int layer, const int *filters, int count,
                 struct ascent_result *results, struct error *error) {
     begin(ascent, layer, filters, count, results);
     for (int octave = 0; octave < ascent->job->octaves.steps; octave++) {
-        for (int epoch = 0; epoch < ascent->job->epochs; epoch++)
-            for (int i = 0; i < count; i++) {
-                if (!goes_on(context))
-                    return error_set(error, STATUS_STOPPED, "stopped");
-                if (!results[i].dead)
-                    iterate(ascent, layer, octave, ascent->x + i * ascent->floats, &results[i]);
-            }
+        for (int epoch = 0; epoch < ascent->job->epochs; epoch++) {
+            if (!goes_on(context))
+                return error_set(error, STATUS_STOPPED, "stopped");
+            iterate(ascent, layer, octave, results, count);
+        }
         for (int i = 0; i < count; i++) {
             float *x = ascent->x + i * ascent->floats;
             int status = results[i].dead ? STATUS_OK : enlarge(ascent, octave, x, &results[i], error);

@@ -1,64 +1,239 @@
 #include "filteratlas/network.h"
 
+#include "filteratlas/channel.h"
+
 #include <stdlib.h>
+#include <string.h>
 
-enum { ALIGNMENT = 64 };
+enum { ALIGNMENT = 64, LINE_FLOATS = ALIGNMENT / sizeof(float) };
 
-int network_make(const struct weights *weights, struct network *network, struct error *error) {
-    *network = (struct network){.net = weights->net};
-    for (int l = 0; l < network->net.layers; l++) {
-        const struct vgg_layer *layer = &network->net.layer[l];
-        int status = convolution_make(layer->in_channels, layer->out_channels, layer->pooled,
-                                      weights_kernel(weights, l), weights_bias(weights, l), &network->layer[l], error);
-        if (status)
-            return status;
-    }
+/* Making the tables --------------------------------------------------------------------------------------------- */
+
+static int make_bias(const struct weights *weights, int layer, struct network *network, struct error *error) {
+    int channels = network->net.layer[layer].out_channels;
+    size_t bytes = winograd_padded(channels) * sizeof(float);
+    float *bias = network->bias[layer] = aligned_alloc(ALIGNMENT, bytes);
+    if (!bias)
+        return error_memory(error, (double)bytes, "the biases");
+    memset(bias, 0, bytes);
+    memcpy(bias, weights_bias(weights, layer), channels * sizeof(float));
     return STATUS_OK;
 }
 
+static int make_table(const struct weights *weights, int layer, enum winograd_direction direction,
+                      enum winograd_tile tile, struct network *network, struct error *error) {
+    const struct vgg_layer *shape = &network->net.layer[layer];
+    size_t bytes = winograd_table_floats(tile, shape->in_channels, shape->out_channels) * sizeof(float);
+    float *table = network->table[layer][direction][tile] = aligned_alloc(ALIGNMENT, bytes);
+    if (!table)
+        return error_memory(error, (double)bytes, "the transformed weights");
+    winograd_fill_table(tile, direction, shape->in_channels, shape->out_channels, weights_kernel(weights, layer), 0, 1,
+                        table);
+    network->layer[layer].table[direction][tile] = table;
+    return STATUS_OK;
+}
+
+/* Both directions of the tiles that the layer uses at any of the sizes. */
+static int make_layer(const struct weights *weights, const struct octaves *octaves, int layer, struct network *network,
+                      struct error *error) {
+    const struct vgg_layer *shape = &network->net.layer[layer];
+    int status = make_bias(weights, layer, network, error);
+    network->layer[layer] = (struct winograd_layer){.cin = shape->in_channels,
+                                                    .cout = shape->out_channels,
+                                                    .pooled = shape->pooled,
+                                                    .bias = network->bias[layer],
+                                                    .kernels = network->kernels};
+    for (int octave = 0; octave < octaves->steps && !status; octave++) {
+        enum winograd_tile tile = winograd_choose_tile(vgg_extent(&network->net, layer, octaves->height[octave]),
+                                                       vgg_extent(&network->net, layer, octaves->width[octave]));
+        for (int direction = 0; direction < 2 && !status; direction++)
+            if (!network->table[layer][direction][tile])
+                status = make_table(weights, layer, direction, tile, network, error);
+    }
+    return status;
+}
+
+int network_make(const struct weights *weights, const struct octaves *octaves, int deepest,
+                 const struct winograd_kernels *kernels, struct network *network, struct error *error) {
+    *network = (struct network){.net = weights->net, .weights = weights, .kernels = kernels};
+    const struct vgg_layer *first = &network->net.layer[0];
+    int status = make_bias(weights, 0, network, error);
+    if (!status)
+        status = first_layer_make(weights_kernel(weights, 0), network->bias[0], first->out_channels, first->pooled,
+                                  network->kernels, &network->first, error);
+    for (int l = 1; l < deepest && !status; l++)
+        status = make_layer(weights, octaves, l, network, error);
+    return status;
+}
+
 void network_free(struct network *network) {
-    for (int l = 0; l < network->net.layers; l++)
-        convolution_free(&network->layer[l]);
+    first_layer_free(&network->first);
+    for (int l = 0; l < VGG_MAX_LAYERS; l++) {
+        free(network->bias[l]);
+        for (int i = 0; i < 4; i++)
+            free(network->table[l][i / 2][i % 2]);
+    }
+}
+
+/* The plan of one call ------------------------------------------------------------------------------------------ */
+
+/* Layers before `joint` are computed picture by picture, so that only one picture's large maps are in memory; from
+ * there on all pictures go through a layer together, since a small map alone makes too few tiles for fast products. */
+struct pass {
+    const struct network *network;
+    struct network_memory *memory;
+    int layer, height, width, joint;
+};
+
+/* A map with fewer tiles than this is better joined with those of the other pictures: below about 50 tiles the products
+ * wait for the weights (67 MB for 512 x 512 channels). */
+enum { FEW_POSITIONS = 50 * 36 };
+
+static int map_height(const struct pass *pass, int layer) {
+    return vgg_extent(&pass->network->net, layer, pass->height);
+}
+static int map_width(const struct pass *pass, int layer) { return vgg_extent(&pass->network->net, layer, pass->width); }
+
+static struct pass plan(const struct network *network, struct network_memory *memory, int layer, int height,
+                        int width) {
+    struct pass pass = {network, memory, layer, height, width, 1};
+    while (pass.joint < layer && map_height(&pass, pass.joint) * map_width(&pass, pass.joint) >= FEW_POSITIONS)
+        pass.joint++;
+    return pass;
 }
 
 static size_t greater(size_t a, size_t b) { return a > b ? a : b; }
 
-/* *memory = `count` elements of `size` bytes; adds to *bytes what was asked for. */
-static void *allocate(size_t count, size_t size, size_t *bytes) {
-    size_t rounded = (count * size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-    *bytes += rounded;
-    return aligned_alloc(ALIGNMENT, rounded);
+static size_t round_up(size_t n) { return (n + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT; }
+
+/* Elements of the output of a layer, of its gradient and of its gates. */
+static size_t output_floats(const struct pass *pass, int layer) {
+    const struct vgg_layer *shape = &pass->network->net.layer[layer];
+    int shrink = shape->pooled ? 2 : 1;
+    return (size_t)(map_height(pass, layer) / shrink) * (map_width(pass, layer) / shrink) *
+           winograd_padded(shape->out_channels);
 }
 
-int network_memory_make(const struct network *network, int layer, int height, int width, struct network_memory *memory,
-                        struct error *error) {
-    size_t activations = 0, scratch = 0, bytes = 0;
-    *memory = (struct network_memory){0};
-    bool complete = true;
-    for (int l = 0; l <= layer; l++) {
-        int h = vgg_extent(&network->net, l, height), w = vgg_extent(&network->net, l, width);
-        size_t gates = (size_t)h * w * network->layer[l].out_stride / (network->layer[l].pooled ? 4 : 1);
-        activations = greater(activations, (size_t)h * w * network->layer[l].in_stride);
-        scratch = greater(scratch, convolution_scratch(&network->layer[l], h, w));
-        memory->gate[l] = allocate(gates + 1, 1, &bytes);
-        complete = complete && memory->gate[l];
-        activations = greater(activations, gates);
+/* Whether all layers are computed picture by picture. */
+static bool is_single(const struct pass *pass) { return pass->joint == pass->layer; }
+
+/* Whether the output of a layer stands in memory for all pictures at once. */
+static bool is_joint_output(const struct pass *pass, int layer) { return !is_single(pass) && layer >= pass->joint - 1; }
+
+/* The output of a layer for a picture, or its gradient. */
+static float *output_of(const struct pass *pass, int layer, int picture) {
+    float *base = pass->memory->activations[layer % 2];
+    return is_joint_output(pass, layer)
+               ? base + pass->memory->single[layer % 2] + (size_t)picture * output_floats(pass, layer)
+               : base;
+}
+
+static uint8_t *gates_of(const struct pass *pass, int layer, int picture) {
+    return pass->memory->gate[layer] + (is_single(pass) ? 0 : (size_t)picture * output_floats(pass, layer));
+}
+
+/* Memory -------------------------------------------------------------------------------------------------------- */
+
+struct demand {
+    size_t single[2], joint[2]; /* floats of activations */
+    size_t gates[VGG_MAX_LAYERS];
+    size_t z, scratch; /* floats */
+};
+
+static void demand_pass(const struct pass *pass, int pictures, struct demand *demand) {
+    const struct network *network = pass->network;
+    demand->z = greater(demand->z, (size_t)pass->height * pass->width);
+    demand->scratch = greater(demand->scratch, first_layer_scratch(&network->first, pass->width));
+    for (int l = 0; l <= pass->layer; l++)
+        demand->scratch = greater(demand->scratch, channel_scratch(network->net.layer[l].in_channels,
+                                                                   map_height(pass, l), map_width(pass, l)));
+    for (int l = 0; l < pass->layer; l++) {
+        size_t floats = output_floats(pass, l);
+        size_t *part = is_joint_output(pass, l) ? &demand->joint[l % 2] : &demand->single[l % 2];
+        *part = greater(*part, is_joint_output(pass, l) ? pictures * floats : floats);
+        demand->gates[l] = greater(demand->gates[l], is_single(pass) ? floats : pictures * floats);
+        if (l > 0)
+            demand->scratch =
+                greater(demand->scratch, winograd_scratch_floats(&network->layer[l], l < pass->joint ? 1 : pictures,
+                                                                 map_height(pass, l), map_width(pass, l)));
     }
-    memory->activations[0] = allocate(activations, sizeof(float), &bytes);
-    memory->activations[1] = allocate(activations, sizeof(float), &bytes);
-    memory->scratch = allocate(scratch, sizeof(float), &bytes);
-    memory->z = allocate((size_t)height * width, sizeof(float), &bytes);
-    complete = complete && memory->activations[0] && memory->activations[1] && memory->scratch && memory->z;
-    return complete ? STATUS_OK : error_memory(error, (double)bytes, "activations");
 }
 
-void network_memory_free(struct network_memory *memory) {
+static size_t total_bytes(const struct demand *demand) {
+    size_t floats = demand->single[0] + demand->joint[0] + demand->single[1] + demand->joint[1] + demand->z +
+                    demand->scratch + 8 * LINE_FLOATS;
+    size_t bytes = floats * sizeof(float);
     for (int l = 0; l < VGG_MAX_LAYERS; l++)
-        free(memory->gate[l]);
-    free(memory->activations[0]);
-    free(memory->activations[1]);
-    free(memory->scratch);
-    free(memory->z);
+        bytes += round_up(demand->gates[l]);
+    return round_up(bytes);
+}
+
+static void *take(char **free_space, size_t bytes) {
+    void *taken = *free_space;
+    *free_space += round_up(bytes);
+    return taken;
+}
+
+static void divide_arena(const struct demand *demand, struct network_memory *memory) {
+    char *space = (char *)memory->arena;
+    for (int parity = 0; parity < 2; parity++) {
+        memory->single[parity] = demand->single[parity];
+        memory->activations[parity] = take(&space, (demand->single[parity] + demand->joint[parity]) * sizeof(float));
+    }
+    memory->z = take(&space, demand->z * sizeof(float));
+    memory->scratch = take(&space, demand->scratch * sizeof(float));
+    for (int l = 0; l < VGG_MAX_LAYERS; l++)
+        memory->gate[l] = take(&space, demand->gates[l]);
+}
+
+int network_memory_make(const struct network *network, const struct octaves *octaves, int deepest, int pictures,
+                        struct network_memory *memory, struct error *error) {
+    struct demand demand = {0};
+    *memory = (struct network_memory){0};
+    for (int octave = 0; octave < octaves->steps; octave++)
+        for (int layer = 0; layer <= deepest; layer++) {
+            struct pass pass = plan(network, memory, layer, octaves->height[octave], octaves->width[octave]);
+            demand_pass(&pass, pictures, &demand);
+        }
+    memory->bytes = total_bytes(&demand);
+    memory->arena = aligned_alloc(ALIGNMENT, memory->bytes);
+    if (!memory->arena)
+        return error_memory(error, (double)memory->bytes, "activations");
+    divide_arena(&demand, memory);
+    return STATUS_OK;
+}
+
+void network_memory_free(struct network_memory *memory) { free(memory->arena); }
+
+/* The passes ---------------------------------------------------------------------------------------------------- */
+
+/* Layers [from, to) of `count` pictures that stand together, from picture number `first` on. */
+static void forward(const struct pass *pass, int from, int to, const float *x, int first, int count) {
+    const struct network *network = pass->network;
+    for (int l = from; l < to; l++) {
+        float *out = output_of(pass, l, first);
+        uint8_t *gates = gates_of(pass, l, first);
+        if (l == 0)
+            first_layer_forward(&network->first, x, map_height(pass, l), map_width(pass, l), out, gates,
+                                pass->memory->scratch);
+        else
+            winograd_forward(&network->layer[l], output_of(pass, l - 1, first), count, map_height(pass, l),
+                             map_width(pass, l), out, gates, pass->memory->scratch);
+    }
+}
+
+static void backward(const struct pass *pass, int from, int to, float *x_gradient, int first, int count) {
+    const struct network *network = pass->network;
+    for (int l = to - 1; l >= from; l--) {
+        const float *out_gradient = output_of(pass, l, first);
+        const uint8_t *gates = gates_of(pass, l, first);
+        if (l == 0)
+            first_layer_backward(&network->first, out_gradient, gates, map_height(pass, l), map_width(pass, l),
+                                 x_gradient, pass->memory->scratch);
+        else
+            winograd_backward(&network->layer[l], out_gradient, gates, count, map_height(pass, l), map_width(pass, l),
+                              output_of(pass, l - 1, first), pass->memory->scratch);
+    }
 }
 
 /* z [count] before the ReLU becomes the gradient of its mean after the ReLU, which is returned. */
@@ -71,28 +246,40 @@ static double mean_activation(float *z, size_t count) {
     return sum / (double)count;
 }
 
-double network_gradient(const struct network *network, struct network_memory *memory, int layer, int filter,
-                        const float *x, int height, int width, float *gradient) {
-    const struct vgg *net = &network->net;
-    const float *in = x;
-    for (int l = 0; l < layer; l++) {
-        float *out = memory->activations[l % 2];
-        convolution_forward(&network->layer[l], in, vgg_extent(net, l, height), vgg_extent(net, l, width), out,
-                            memory->gate[l], memory->scratch);
-        in = out;
+/* The wanted channel alone, both ways: the output of the layer before becomes its gradient. */
+static void turn_around(const struct pass *pass, int number, struct network_picture *picture) {
+    const struct network *network = pass->network;
+    int h = map_height(pass, pass->layer), w = map_width(pass, pass->layer);
+    const struct channel channel = {.kernel = weights_kernel(network->weights, pass->layer),
+                                    .bias = weights_bias(network->weights, pass->layer),
+                                    .in_channels = network->net.layer[pass->layer].in_channels,
+                                    .out_channels = network->net.layer[pass->layer].out_channels,
+                                    .channel = picture->filter};
+    float *z = pass->memory->z;
+    const float *in = pass->layer ? output_of(pass, pass->layer - 1, number) : picture->x;
+    float *in_gradient = pass->layer ? output_of(pass, pass->layer - 1, number) : picture->gradient;
+    channel_forward(&channel, in, h, w, z, pass->memory->scratch);
+    picture->loss = mean_activation(z, (size_t)h * w);
+    channel_backward(&channel, z, h, w, in_gradient, pass->memory->scratch);
+}
+
+void network_gradients(const struct network *network, struct network_memory *memory, int layer, int height, int width,
+                       struct network_picture *pictures, int count) {
+    struct pass pass = plan(network, memory, layer, height, width);
+    if (is_single(&pass) || layer == 0) {
+        for (int i = 0; i < count; i++) {
+            forward(&pass, 0, layer, pictures[i].x, 0, 1);
+            turn_around(&pass, 0, &pictures[i]);
+            backward(&pass, 0, layer, pictures[i].gradient, 0, 1);
+        }
+        return;
     }
-    int h = vgg_extent(net, layer, height), w = vgg_extent(net, layer, width);
-    convolution_channel_forward(&network->layer[layer], filter, in, h, w, memory->z, memory->scratch);
-    double loss = mean_activation(memory->z, (size_t)h * w);
-    float *in_gradient = layer == 0 ? gradient : memory->activations[0];
-    convolution_channel_backward(&network->layer[layer], filter, memory->z, h, w, in_gradient, memory->scratch);
-    for (int l = layer - 1; l >= 0; l--) {
-        const float *out_gradient = in_gradient;
-        in_gradient = l == 0                                   ? gradient
-                      : out_gradient == memory->activations[0] ? memory->activations[1]
-                                                               : memory->activations[0];
-        convolution_backward(&network->layer[l], out_gradient, memory->gate[l], vgg_extent(net, l, height),
-                             vgg_extent(net, l, width), in_gradient, memory->scratch);
-    }
-    return loss;
+    for (int i = 0; i < count; i++)
+        forward(&pass, 0, pass.joint, pictures[i].x, i, 1);
+    forward(&pass, pass.joint, layer, NULL, 0, count);
+    for (int i = 0; i < count; i++)
+        turn_around(&pass, i, &pictures[i]);
+    backward(&pass, pass.joint, layer, NULL, 0, count);
+    for (int i = 0; i < count; i++)
+        backward(&pass, 0, pass.joint, pictures[i].gradient, i, 1);
 }

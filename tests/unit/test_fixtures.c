@@ -83,22 +83,30 @@ static void picture8_equals_numpy(void **state) {
     assert_true(cases >= 5);
 }
 
+static struct weights weights;
 static struct network demo;
+
+/* Sizes that make the tables of both kinds of tiles at every layer. */
+static struct octaves all_sizes(void) {
+    struct octaves octaves = {.steps = OCTAVES_MAX_STEPS};
+    for (int i = 0; i < octaves.steps; i++)
+        octaves.width[i] = octaves.height[i] = 16 * (i + 1);
+    return octaves;
+}
 
 static int read_demo(void **state) {
     (void)state;
-    struct weights weights;
     struct error error;
     if (weights_read(DEMO, &weights, &error))
         return -1;
-    int status = network_make(&weights, &demo, &error);
-    weights_free(&weights);
-    return status;
+    struct octaves all = all_sizes();
+    return network_make(&weights, &all, weights.net.layers - 1, winograd_find_kernels(NULL), &demo, &error);
 }
 
 static int free_demo(void **state) {
     (void)state;
     network_free(&demo);
+    weights_free(&weights);
     return 0;
 }
 
@@ -134,8 +142,11 @@ static void gradients_equal_double_precision(void **state) {
         float *got = malloc(count * sizeof *got);
         struct network_memory memory;
         struct error error;
-        assert_int_equal(network_memory_make(&demo, layer, shape[0], shape[1], &memory, &error), 0);
-        loss = network_gradient(&demo, &memory, layer, filter, x, shape[0], shape[1], got);
+        struct octaves one = {.steps = 1, .height = {shape[0]}, .width = {shape[1]}};
+        struct network_picture picture = {.filter = filter, .x = x, .gradient = got};
+        assert_int_equal(network_memory_make(&demo, &one, layer, 1, &memory, &error), 0);
+        network_gradients(&demo, &memory, layer, shape[0], shape[1], &picture, 1);
+        loss = picture.loss;
         double gradient_error = relative_error(got, wanted, count), loss_error = fabs(loss / wanted_loss - 1);
         assert_true(loss_error < 1e-5);
         assert_true(gradient_error < 2e-2);
@@ -162,12 +173,14 @@ static void gradient_is_the_derivative(void **state) {
     enum { SIDE = 40, COUNT = SIDE * SIDE * 3, LAYER = 5 };
     static float x[COUNT], moved[COUNT], gradient[COUNT], unused[COUNT];
     static double direction[COUNT];
-    const double reach = 0.005; /* kinks of the ReLUs and poolings on the way show in proportion to it */
+    const double reach = 0.005; /* kinks of ReLUs and poolings on the way show in proportion to it */
     struct network_memory memory;
     struct error error;
-    assert_int_equal(network_memory_make(&demo, LAYER, SIDE, SIDE, &memory, &error), 0);
+    const struct octaves one = {.steps = 1, .height = {SIDE}, .width = {SIDE}};
+    assert_int_equal(network_memory_make(&demo, &one, LAYER, 1, &memory, &error), 0);
     noise_picture(7, 0, 0, COUNT, x);
-    network_gradient(&demo, &memory, LAYER, 3, x, SIDE, SIDE, gradient);
+    struct network_picture picture = {.filter = 3, .x = x, .gradient = gradient};
+    network_gradients(&demo, &memory, LAYER, SIDE, SIDE, &picture, 1);
     double squares = 0;
     for (int i = 0; i < COUNT; i++)
         squares += (double)gradient[i] * gradient[i];
@@ -181,9 +194,11 @@ static void gradient_is_the_derivative(void **state) {
         for (int side = 0; side < 2; side++) {
             for (int i = 0; i < COUNT; i++)
                 moved[i] = x[i] + (float)((side ? reach : -reach) * direction[i]);
-            losses[side] = network_gradient(&demo, &memory, LAYER, 3, moved, SIDE, SIDE, unused);
+            picture = (struct network_picture){.filter = 3, .x = moved, .gradient = unused};
+            network_gradients(&demo, &memory, LAYER, SIDE, SIDE, &picture, 1);
+            losses[side] = picture.loss;
         }
-        printf("%g %g\n", (losses[1] - losses[0]) / (2 * reach), slope);
+        assert_true(fabs((losses[1] - losses[0]) / (2 * reach) / slope - 1) < 0.01);
     }
     network_memory_free(&memory);
 }

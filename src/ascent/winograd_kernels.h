@@ -1,0 +1,74 @@
+/* The innermost loops of the Winograd convolution, one set per instruction set.
+ *
+ * winograd_kernels.c is compiled several times; each build exports one of the tables declared at the end, and
+ * winograd.c takes the best that the processor runs. Every kernel treats one tile, or six, by the same sequence of
+ * instructions whatever stands beside it, so that a tile's bits depend on its own numbers alone.
+ *
+ * Pointers to floats are aligned to 64 bytes, those to gates to 16; channel numbers are multiples of 16, the padding
+ * included. xi counts the 36 or 64 points of a tile's transform, row by row.
+ */
+#ifndef WINOGRAD_KERNELS_H
+#define WINOGRAD_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    WINOGRAD_LINE = 16,  /* floats in a cache line, and the multiple that channels are padded to */
+    WINOGRAD_PANEL = 64, /* output channels in a panel of the weight tables; the last panel may be narrower */
+    WINOGRAD_ROWS = 6    /* tiles that one call of the product treats */
+};
+
+/* What is done to a tile's numbers on the way in or out. */
+enum winograd_mode {
+    WINOGRAD_PLAIN,  /* nothing */
+    WINOGRAD_GATED,  /* in: masked by the gate; out: bias, ReLU, gate written */
+    WINOGRAD_POOLED, /* in: spread by the pooling's gate; out: bias, ReLU, 2x2 pooling, gate written */
+    WINOGRAD_MODES
+};
+
+/* One picture's activations or gradients: data[height][width][channels], and gate likewise, or NULL for
+ * WINOGRAD_PLAIN. For WINOGRAD_POOLED, height and width count windows, not pixels. */
+struct winograd_map {
+    float *data;
+    uint8_t *gate;
+    int height, width, channels;
+};
+
+/* Reads the patch of tile (row, column), zero outside the map, and writes its transform for all channels c of the map
+ * to v[xi * plane + c]. */
+typedef void winograd_input_fn(const struct winograd_map *from, int row, int column, float *v, size_t plane);
+
+/* Transforms m[xi * plane + c] back for all channels c of the map and writes the outputs of tile (row, column) that
+ * lie within it. bias[channels] is not read for WINOGRAD_PLAIN. */
+typedef void winograd_output_fn(const float *m, size_t plane, const float *bias, const struct winograd_map *to, int row,
+                                int column);
+
+/* m[t * m_stride + n] = sum over k < depth of v[t * v_stride + k] * u[k * width + n] for six tiles t and n < width,
+ * width a multiple of 16 up to WINOGRAD_PANEL. Meanwhile asks for depth cache lines from next on, which the following
+ * panel will need. */
+typedef void winograd_product_fn(const float *v, size_t v_stride, const float *u, int depth, int width, float *m,
+                                 size_t m_stride, const float *next);
+
+/* z [positions][channels] -> out = relu(z + bias) and the gates of a layer without pooling. */
+typedef void winograd_rectify_fn(const float *z, const float *bias, size_t positions, int channels, float *out,
+                                 uint8_t *gate);
+
+/* z = gradient where the gate of a layer without pooling is open, else 0; count is a multiple of 16. */
+typedef void winograd_mask_fn(const float *gradient, const uint8_t *gate, size_t count, float *z);
+
+struct winograd_kernels {
+    const char *name;
+    winograd_product_fn *product;
+    winograd_rectify_fn *rectify;
+    winograd_mask_fn *mask;
+    winograd_input_fn *input[2][WINOGRAD_MODES];   /* [enum winograd_tile][mode] */
+    winograd_output_fn *output[2][WINOGRAD_MODES]; /* [enum winograd_tile][mode] */
+};
+
+#if defined(__x86_64__)
+extern const struct winograd_kernels winograd_kernels_avx512, winograd_kernels_avx2;
+#endif
+extern const struct winograd_kernels winograd_kernels_baseline;
+
+#endif

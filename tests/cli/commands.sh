@@ -1,0 +1,165 @@
+#!/usr/bin/env bash
+# The commands as a person meets them: help, inspect, plan, stitch. Nothing here is drawn but one small atlas.
+# shellcheck source=tests/harness.sh disable=SC1091,SC2016
+. "$(dirname "$0")/../harness.sh"
+
+WEIGHTS=$HERE/jobs/demo/demo_weights.h5
+ATLAS=$TEMPORARY/atlas
+JOB=(--weights "$WEIGHTS" --size 64 --upscaling-steps 2 --epochs 3)
+PIXELS=$BUILD/tests/png_pixels
+
+# says PATTERN COMMAND...: exit status 0, nothing on standard error, a line of output that matches.
+says() {
+    local pattern=$1; shift
+    "$@" >"$TEMPORARY/out" 2>"$TEMPORARY/err" || return 1
+    [ ! -s "$TEMPORARY/err" ] && grep -Eq -- "$pattern" "$TEMPORARY/out" && return
+    cat "$TEMPORARY/out" "$TEMPORARY/err"
+    return 1
+}
+
+# Help and version ---------------------------------------------------------------------------------------------------
+check "--help says how to use it, on standard output" says '^ *filteratlas render ' "$FILTERATLAS" --help
+check "-h does the same" says '^ *filteratlas render ' "$FILTERATLAS" -h
+check "--version names program and libraries" says '^filteratlas [0-9]+\.[0-9]' "$FILTERATLAS" --version
+for command in render plan inspect stitch; do
+    check "$command --help says how to use it, on standard output" says "filteratlas $command " \
+        "$FILTERATLAS" "$command" --help
+done
+check "render --help needs no weights and comes before bad options" says '--upscaling-factor' \
+    "$FILTERATLAS" render --help --size 0
+check "render --help tells the defaults" says '--size .*412' "$FILTERATLAS" render --help
+
+"$FILTERATLAS" >"$TEMPORARY/out" 2>"$TEMPORARY/err"; status=$?
+check "without arguments: exit status 2" test $status -eq 2
+check "without arguments: says how to use it" grep -q 'filteratlas render' "$TEMPORARY/out" "$TEMPORARY/err"
+expect "an unknown command is named" 2 '^filteratlas: rendr: ' "$FILTERATLAS" rendr
+expect "an unknown command is named, --help or not" 2 '^filteratlas: rendr: ' "$FILTERATLAS" rendr --help
+expect "an option in place of a command is refused" 2 '^filteratlas: --size: ' "$FILTERATLAS" --size 64
+expect "a typing error gets the right option suggested" 2 '^filteratlas: --epoch5: .*--epochs' \
+    "$FILTERATLAS" plan "${JOB[@]}" --epoch5 3
+
+for command in --help --version "render --help" "inspect $WEIGHTS" "plan --weights $WEIGHTS"; do
+    # shellcheck disable=SC2086 # the words of the command
+    "$FILTERATLAS" $command >/dev/full 2>"$TEMPORARY/err"; status=$?
+    check "${command%% /*}: output that cannot be written is a failure" test $status -eq 1
+done
+
+# inspect ------------------------------------------------------------------------------------------------------------
+"$FILTERATLAS" inspect "$WEIGHTS" >"$TEMPORARY/inspect" 2>"$TEMPORARY/err"; status=$?
+check "inspect: exit status 0, nothing on standard error" test "$status$(cat "$TEMPORARY/err")" = 0
+check "inspect names the network" grep -q 'VGG16' "$TEMPORARY/inspect"
+check "inspect lists 13 layers" test "$(grep -c '^block[1-5]_conv[1-3] ' "$TEMPORARY/inspect")" -eq 13
+check "inspect: the first layer has 16 filters and 448 parameters" \
+    grep -Eq '^block1_conv1 +16 +448$' "$TEMPORARY/inspect"
+check "inspect: the last layer has 128 filters and 147,584 parameters" \
+    grep -Eq '^block5_conv3 +128 +147,584$' "$TEMPORARY/inspect"
+check "inspect: the total is that of the layers" awk '
+    { gsub(",", "") }
+    /^block/ { filters += $2; parameters += $3 }
+    /^Total/ { exit !($2 == filters && $3 == parameters && filters == 1056) }
+    END { if (!filters) exit 1 }' "$TEMPORARY/inspect"
+check "inspect prints the file's SHA-256" grep -q "$(sha256sum "$WEIGHTS" | cut -c1-64)" "$TEMPORARY/inspect"
+check "inspect tells the layout" grep -q 'HWIO.*float16' "$TEMPORARY/inspect"
+
+# plan ---------------------------------------------------------------------------------------------------------------
+# layers_hold FILE FILTERS LAYERS: the table of layers sums up to its total, which has this many filters.
+layers_hold() {
+    awk -v wanted="$2" -v layers="$3" '
+        /^block/ { count++; units += $2; filters += $3; tflop += $4 }
+        /^Total/ { seen = 1; good = $2 == units && $3 == filters && filters == wanted && count == layers &&
+                   ($4 - tflop)^2 < 0.0005^2 * (count + 1)^2 }
+        END { exit !(seen && good) }' "$1"
+}
+
+# slices_hold FILE RANKS: as many slices, which sum up to the table's total; even, where there are units enough.
+slices_hold() {
+    awk -v ranks="$2" '
+        /^Total/ { all_units = $2; all_filters = $3; all_tflop = $4 }
+        inside && NF { if ($1 != count) exit 1; count++; units += $2; filters += $3; tflop += $4
+                       if ($4 > longest) longest = $4 }
+        $1 == "Rank" { inside = 1 }
+        END { exit !(count == ranks && units == all_units && filters == all_filters &&
+                     (tflop - all_tflop)^2 < 0.0005^2 * (count + 1)^2 && (ranks > units / 10 || longest < 1.1 * tflop / ranks)) }' "$1"
+}
+
+"$FILTERATLAS" plan --weights "$WEIGHTS" >"$TEMPORARY/plan" 2>"$TEMPORARY/err"; status=$?
+check "plan: exit status 0, nothing on standard error" test "$status$(cat "$TEMPORARY/err")" = 0
+check "plan: 13 layers, 1056 filters, sums that add up" layers_hold "$TEMPORARY/plan" 1056 13
+for ranks in 1 3 5 200; do
+    "$FILTERATLAS" plan --weights "$WEIGHTS" --ranks $ranks >"$TEMPORARY/plan"
+    check "plan: the slices of $ranks ranks are balanced and add up" slices_hold "$TEMPORARY/plan" $ranks
+done
+"$FILTERATLAS" plan --weights "$WEIGHTS" --ranks 5,10,1000000 --speed 300 >"$TEMPORARY/plan"
+check "plan: of several numbers of ranks the first has its slices shown" slices_hold "$TEMPORARY/plan" 5
+check "plan: every number of ranks has its time" \
+    test "$(grep -Ec '^ *(5|10|1000000) ranks: .* s ' "$TEMPORARY/plan")" -eq 3
+"$FILTERATLAS" plan --weights "$WEIGHTS" --layers 'block1_*,block5_conv3' --filters 2:5 >"$TEMPORARY/plan"
+check "plan: a selection has its filters alone" layers_hold "$TEMPORARY/plan" 9 3
+
+# seconds SPEED: what plan expects of one rank.
+seconds() { "$FILTERATLAS" plan --weights "$WEIGHTS" --speed "$1" | awk '$2 == "rank:" { print $3 }'; }
+check "plan: twice the speed takes half the time" awk "BEGIN { exit !(($(seconds 100) / $(seconds 200) - 2)^2 < 0.01) }"
+
+# stitch -------------------------------------------------------------------------------------------------------------
+layers='block1_conv1,block1_conv2,block5_conv3'
+check "render draws a small atlas" "$FILTERATLAS" render "${JOB[@]}" --out "$ATLAS" -q --layers $layers --filters 0:16
+
+mosaics() { (cd "$ATLAS" && sha256sum vgg_*.png losses.csv); }
+# live LAYER: its live filters, highest loss first.
+live() { awk -F, -v layer="$1" '$1 == layer && $3 == "live" { print $4, $2 }' "$ATLAS/losses.csv" | sort -k1,1gr -k2,2n; }
+same() { [ -s "$TEMPORARY/before" ] && cmp "$TEMPORARY/before" "$TEMPORARY/after"; }
+size() { "$PIXELS" "$ATLAS/$1" | cut -d' ' -f2; }
+stitch() { "$FILTERATLAS" stitch --out "$ATLAS" "$@" >"$TEMPORARY/out" 2>"$TEMPORARY/err" && [ ! -s "$TEMPORARY/err" ]; }
+
+count=$(live block1_conv1 | wc -l)
+check "the small atlas has live and dead filters" test "$count" -ge 4 -a "$count" -lt 16
+mosaics >"$TEMPORARY/before"
+rm "$ATLAS"/vgg_*.png "$ATLAS/losses.csv"
+check "stitch makes mosaics and tables again" stitch
+mosaics >"$TEMPORARY/after"
+check "stitch makes what render made, byte for byte" same
+check "stitch again: the same" stitch
+mosaics >"$TEMPORARY/after"
+check "stitch again: the same bytes" same
+
+check "stitch --grid 2 --margin 3" stitch --grid 2 --margin 3
+check "--grid 2 --margin 3: 131 x 131 pixels" test "$(size vgg_block1_conv1_2x2.png)" = 131x131
+check "one mosaic for each layer" test "$(find "$ATLAS" -maxdepth 1 -name 'vgg_*' | wc -l)" -eq 3
+check "stitch --grid 1" stitch --grid 1
+highest=$(live block5_conv3 | head -n 1 | cut -d' ' -f2)
+check "--grid 1 shows the filter with the highest loss" test "$("$PIXELS" "$ATLAS/vgg_block5_conv3_1x1.png")" = \
+    "$("$PIXELS" "$ATLAS/filters/block5_conv3/$(printf %04d "$highest").png")"
+check "stitch --grid 1 --sort index" stitch --grid 1 --sort index
+lowest=$(live block5_conv3 | cut -d' ' -f2 | sort -n | head -n 1)
+check "--sort index shows the first live filter" test "$("$PIXELS" "$ATLAS/vgg_block5_conv3_1x1.png")" = \
+    "$("$PIXELS" "$ATLAS/filters/block5_conv3/$(printf %04d "$lowest").png")"
+check "the two are different filters" test "$highest" -ne "$lowest"
+
+sha256sum "$ATLAS"/vgg_block1_conv*.png >"$TEMPORARY/before"
+check "stitch --layers block5_conv3 --margin 0 --grid 4" stitch --layers 'block5_*' --margin 0 --grid 4
+check "--layers: that layer is made anew" test "$(size vgg_block5_conv3_4x4.png)" = 256x256
+check "--layers: the others stay as they were" sha256sum --quiet -c "$TEMPORARY/before"
+check "stitch -q works" stitch -q
+check "stitch -q prints nothing" test ! -s "$TEMPORARY/out"
+
+mkdir "$TEMPORARY/empty"
+echo precious >"$TEMPORARY/file"
+expect "stitch of an empty folder" 2 '^filteratlas: .*empty: ' "$FILTERATLAS" stitch --out "$TEMPORARY/empty"
+check "an empty folder stays empty" test -z "$(ls -A "$TEMPORARY/empty")"
+expect "stitch of a folder that is not there" 2 '^filteratlas: .*nowhere: ' "$FILTERATLAS" stitch --out "$TEMPORARY/nowhere"
+check "it is not made" test ! -e "$TEMPORARY/nowhere"
+expect "stitch of a file" 2 '^filteratlas: .*file: ' "$FILTERATLAS" stitch --out "$TEMPORARY/file"
+check "the file is not touched" test "$(cat "$TEMPORARY/file")" = precious
+expect "stitch of a layer that was not drawn" 2 '^filteratlas: .*block3_conv1: ' \
+    "$FILTERATLAS" stitch --out "$ATLAS" --layers block3_conv1
+expect "stitch without --out" 2 '^filteratlas: .*--out' "$FILTERATLAS" stitch
+
+# The README's table -------------------------------------------------------------------------------------------------
+what="README.md has the table of options that the program prints"
+if [ -e "$HERE/README.md" ]; then
+    sed -n '/<!-- options -->/,/<!-- \/options -->/{//!p}' "$HERE/README.md" | grep -v '^$' >"$TEMPORARY/table"
+    "$FILTERATLAS" --options-markdown | grep -v '^$' >"$TEMPORARY/wanted"
+    check "$what" diff "$TEMPORARY/table" "$TEMPORARY/wanted"
+else
+    pass "$what # skip no README.md yet"
+fi

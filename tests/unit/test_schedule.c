@@ -1,0 +1,371 @@
+/* Units of work and their division among ranks. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "filteratlas/schedule.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { EPOCHS = 3, MOST_FILTERS = 600 };
+
+/* xorshift64: the same sequence everywhere. */
+static uint64_t random_state;
+static uint64_t next_random(void) {
+    random_state ^= random_state << 13;
+    random_state ^= random_state >> 7;
+    random_state ^= random_state << 17;
+    return random_state;
+}
+
+static struct vgg small_net(void) {
+    static const int widths[] = {3, 16, 17, 1, 64, 65, 128, 130}; /* around multiples of the batch sizes below */
+    struct vgg net;
+    struct error error;
+    assert_int_equal(vgg_make(8, widths, &net, &error), STATUS_OK);
+    return net;
+}
+
+static struct octaves small_octaves(void) {
+    struct octaves octaves;
+    octaves_make(64, 48, 1.2, 2, &octaves);
+    return octaves;
+}
+
+static bool all(const void *context, int layer, int filter) {
+    (void)context, (void)layer, (void)filter;
+    return true;
+}
+
+static bool none(const void *context, int layer, int filter) { return !all(context, layer, filter); }
+
+/* Three in eight, scattered. */
+static bool some(const void *context, int layer, int filter) {
+    (void)context;
+    return ((unsigned)(filter * 2654435761u + layer * 40503u) >> 13) % 8 < 3;
+}
+
+static bool one(const void *context, int layer, int filter) {
+    (void)context;
+    return layer == 7 && filter == 129;
+}
+
+static struct unit_list make_list(int batch, unit_selection *wanted) {
+    struct vgg net = small_net();
+    struct octaves octaves = small_octaves();
+    struct unit_list list;
+    struct error error;
+    assert_int_equal(unit_list_make(&net, &octaves, EPOCHS, batch, wanted, NULL, &list, &error), STATUS_OK);
+    return list;
+}
+
+/* How often each filter of each layer stands in a list. */
+static void count_filters(const struct unit_list *list, int batch, int times[VGG_MAX_LAYERS][MOST_FILTERS]) {
+    memset(times, 0, sizeof(int[VGG_MAX_LAYERS][MOST_FILTERS]));
+    for (int u = 0; u < list->count; u++) {
+        const struct unit *unit = &list->unit[u];
+        int filters[SCHEDULE_MAX_BATCH], count = unit_filters(unit, batch, filters);
+        assert_true(count > 0 && count <= batch);
+        for (int i = 0; i < count; i++) {
+            assert_int_equal(filters[i] / batch, unit->index);
+            assert_true(i == 0 || filters[i] > filters[i - 1]);
+            times[unit->layer][filters[i]]++;
+        }
+    }
+}
+
+static void units_hold_every_wanted_filter_once(void **state) {
+    (void)state;
+    static const int batches[] = {1, 3, 8, 16, 63, 64};
+    static unit_selection *const selections[] = {all, none, some, one};
+    static int times[VGG_MAX_LAYERS][MOST_FILTERS];
+    struct vgg net = small_net();
+    for (size_t b = 0; b < sizeof batches / sizeof *batches; b++)
+        for (size_t s = 0; s < sizeof selections / sizeof *selections; s++) {
+            struct unit_list list = make_list(batches[b], selections[s]);
+            count_filters(&list, batches[b], times);
+            for (int l = 0; l < VGG_MAX_LAYERS; l++)
+                for (int f = 0; f < MOST_FILTERS; f++) {
+                    bool there = l < net.layers && f < net.layer[l].out_channels;
+                    assert_int_equal(times[l][f], there && selections[s](NULL, l, f));
+                }
+            unit_list_free(&list);
+        }
+}
+
+/* Unit k of a layer holds the same filters whatever else is wanted: that is what records on disk rely on. */
+static void a_unit_keeps_its_number_whatever_is_selected(void **state) {
+    (void)state;
+    struct unit_list list = make_list(8, one);
+    assert_int_equal(list.count, 1);
+    assert_int_equal(list.unit[0].layer, 7);
+    assert_int_equal(list.unit[0].index, 129 / 8);
+    int filters[SCHEDULE_MAX_BATCH];
+    assert_int_equal(unit_filters(&list.unit[0], 8, filters), 1);
+    assert_int_equal(filters[0], 129);
+    unit_list_free(&list);
+}
+
+static void unit_filters_reach_the_last_bit(void **state) {
+    (void)state;
+    int filters[SCHEDULE_MAX_BATCH];
+    const struct unit full = {.index = 2, .wanted = UINT64_MAX}, ends = {.index = 1, .wanted = 1 | (uint64_t)1 << 63};
+    assert_int_equal(unit_filters(&full, 64, filters), 64);
+    for (int i = 0; i < 64; i++)
+        assert_int_equal(filters[i], 128 + i);
+    assert_int_equal(unit_filters(&ends, 64, filters), 2);
+    assert_int_equal(filters[0], 64);
+    assert_int_equal(filters[1], 127);
+}
+
+static void a_unit_costs_what_its_wanted_filters_cost(void **state) {
+    (void)state;
+    struct vgg net = small_net();
+    struct octaves octaves = small_octaves();
+    struct unit_list list = make_list(8, some);
+    for (int u = 0; u < list.count; u++) {
+        int filters[SCHEDULE_MAX_BATCH], count = unit_filters(&list.unit[u], 8, filters);
+        double wanted = count * vgg_filter_flops(&net, list.unit[u].layer, &octaves, EPOCHS);
+        assert_true(fabs(list.unit[u].flops - wanted) <= 1e-9 * wanted);
+    }
+    unit_list_free(&list);
+}
+
+static struct schedule divide(const struct unit_list *list, int ranks) {
+    struct schedule schedule;
+    struct error error;
+    assert_int_equal(schedule_make(list, ranks, &schedule, &error), STATUS_OK);
+    assert_int_equal(schedule.ranks, ranks);
+    return schedule;
+}
+
+static void assert_a_partition(const struct schedule *schedule) {
+    int *times = calloc(schedule->list->count + 1, sizeof *times);
+    for (int r = 0; r < schedule->ranks; r++) {
+        const struct slice *slice = &schedule->slice[r];
+        double flops = 0;
+        for (int i = 0; i < slice->units; i++) {
+            times[slice->unit[i]]++;
+            flops += schedule->list->unit[slice->unit[i]].flops;
+        }
+        assert_true(fabs(slice->flops - flops) <= 1e-9 * flops);
+    }
+    for (int u = 0; u < schedule->list->count; u++)
+        assert_int_equal(times[u], 1);
+    free(times);
+}
+
+static void slices_are_a_partition_for_any_number_of_ranks(void **state) {
+    (void)state;
+    static unit_selection *const selections[] = {all, none, some, one};
+    for (size_t s = 0; s < sizeof selections / sizeof *selections; s++) {
+        struct unit_list list = make_list(8, selections[s]);
+        const int ranks[] = {1, 2, 3, 5, 16, list.count + 1, list.count + 7, 1000};
+        for (size_t i = 0; i < sizeof ranks / sizeof *ranks; i++) {
+            struct schedule schedule = divide(&list, ranks[i]);
+            assert_a_partition(&schedule);
+            schedule_free(&schedule);
+        }
+        unit_list_free(&list);
+    }
+}
+
+/* With more ranks than units no rank gets a second unit while another has none. */
+static void with_ranks_to_spare_nobody_gets_two_units(void **state) {
+    (void)state;
+    struct unit_list list = make_list(8, some);
+    struct schedule schedule = divide(&list, list.count + 3);
+    for (int r = 0; r < schedule.ranks; r++)
+        assert_true(schedule.slice[r].units <= 1);
+    schedule_free(&schedule);
+    unit_list_free(&list);
+}
+
+static double longest_slice(const struct schedule *schedule) {
+    double longest = 0;
+    for (int r = 0; r < schedule->ranks; r++)
+        longest = fmax(longest, schedule->slice[r].flops);
+    return longest;
+}
+
+/* The shortest possible longest slice, by trying everything: units < 10, ranks < 5. */
+static double best_longest(const double *cost, int units, double *load, int ranks, double bound) {
+    double longest = 0;
+    for (int r = 0; r < ranks; r++)
+        longest = fmax(longest, load[r]);
+    if (!units || longest >= bound)
+        return longest;
+    for (int r = 0; r < ranks; r++) {
+        load[r] += cost[units - 1];
+        bound = fmin(bound, best_longest(cost, units - 1, load, ranks, bound));
+        load[r] -= cost[units - 1];
+        if (load[r] == 0)
+            break; /* the other empty ranks are the same */
+    }
+    return bound;
+}
+
+/* Graham's theorem (1969) for largest first: 4/3 - 1/(3 ranks) of the best possible. */
+static void slices_are_within_grahams_bound_of_the_best(void **state) {
+    (void)state;
+    random_state = 88172645463325252u;
+    for (int trial = 0; trial < 400; trial++) {
+        int units = 1 + (int)(next_random() % 9), ranks = 2 + (int)(next_random() % 3);
+        struct unit unit[9] = {{0}};
+        double cost[9], load[5] = {0};
+        for (int u = 0; u < units; u++)
+            unit[u].flops = cost[u] = (double)(1 + next_random() % (trial % 2 ? 20 : 1000));
+        struct unit_list list = {unit, units};
+        struct schedule schedule = divide(&list, ranks);
+        double best = best_longest(cost, units, load, ranks, INFINITY);
+        assert_true(longest_slice(&schedule) <= (4.0 / 3 - 1.0 / (3 * ranks)) * best * (1 + 1e-12));
+        schedule_free(&schedule);
+    }
+}
+
+/* What a user sees of it: VGG16's 528 units at the defaults keep 16 ranks busy to 99 %. */
+static void a_whole_network_is_divided_evenly(void **state) {
+    (void)state;
+    static const int widths[] = {64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512};
+    struct vgg net;
+    struct octaves octaves;
+    struct unit_list list;
+    struct error error;
+    assert_int_equal(vgg_make(13, widths, &net, &error), STATUS_OK);
+    octaves_make(412, 412, 1.2, 9, &octaves);
+    assert_int_equal(unit_list_make(&net, &octaves, 15, 8, all, NULL, &list, &error), STATUS_OK);
+    double sum = 0;
+    for (int u = 0; u < list.count; u++)
+        sum += list.unit[u].flops;
+    for (int ranks = 1; ranks <= 16; ranks++) {
+        struct schedule schedule = divide(&list, ranks);
+        assert_true(longest_slice(&schedule) < sum / ranks / 0.99);
+        schedule_free(&schedule);
+    }
+    unit_list_free(&list);
+}
+
+/* The slice with most left to hand out, by its units, and how much that is. */
+static double most_left(const struct schedule *schedule, const int *taken) {
+    double most = 0;
+    for (int r = 0; r < schedule->ranks; r++) {
+        double left = 0;
+        for (int i = 0; i < schedule->slice[r].units; i++)
+            if (!taken[schedule->slice[r].unit[i]])
+                left += schedule->list->unit[schedule->slice[r].unit[i]].flops;
+        most = fmax(most, left);
+    }
+    return most;
+}
+
+static double left_in_slice_of(const struct schedule *schedule, const int *taken, int unit, int *owner) {
+    double left = 0;
+    for (int r = 0; r < schedule->ranks; r++)
+        for (int i = 0; i < schedule->slice[r].units; i++)
+            if (schedule->slice[r].unit[i] == unit)
+                *owner = r;
+    for (int i = 0; i < schedule->slice[*owner].units; i++)
+        if (!taken[schedule->slice[*owner].unit[i]])
+            left += schedule->list->unit[schedule->slice[*owner].unit[i]].flops;
+    return left;
+}
+
+static bool has_own_left(const struct schedule *schedule, const int *taken, int rank) {
+    for (int i = 0; i < schedule->slice[rank].units; i++)
+        if (!taken[schedule->slice[rank].unit[i]])
+            return true;
+    return false;
+}
+
+/* Lets ranks ask in random order, one of them rarely, until all is out. */
+static void hand_out(const struct unit_list *list, int ranks) {
+    struct schedule schedule = divide(list, ranks);
+    int *taken = calloc(list->count + 1, sizeof *taken), handed = 0;
+    while (handed < list->count) {
+        int rank = (int)(next_random() % (unsigned)ranks), owner = -1;
+        if (rank == 0 && next_random() % 8)
+            continue;
+        bool own = has_own_left(&schedule, taken, rank);
+        double most = most_left(&schedule, taken);
+        const struct unit *unit = schedule_next(&schedule, rank);
+        assert_non_null(unit);
+        int u = (int)(unit - list->unit);
+        assert_in_range(u, 0, list->count - 1);
+        assert_int_equal(taken[u], 0);
+        double left = left_in_slice_of(&schedule, taken, u, &owner);
+        assert_true(own ? owner == rank : left >= most * (1 - 1e-9));
+        taken[u] = 1;
+        handed++;
+    }
+    for (int rank = 0; rank < ranks; rank++)
+        for (int again = 0; again < 2; again++)
+            assert_null(schedule_next(&schedule, rank));
+    free(taken);
+    schedule_free(&schedule);
+}
+
+/* Own slice first, then the slice with most left, every unit once, however the ranks ask. */
+static void every_unit_is_handed_out_once_in_any_order(void **state) {
+    (void)state;
+    random_state = 2463534242u;
+    static unit_selection *const selections[] = {all, none, some, one};
+    static const int ranks[] = {1, 2, 3, 5, 17, 80};
+    for (size_t s = 0; s < sizeof selections / sizeof *selections; s++) {
+        struct unit_list list = make_list(16, selections[s]);
+        for (size_t i = 0; i < sizeof ranks / sizeof *ranks; i++)
+            for (int repeat = 0; repeat < 5; repeat++)
+                hand_out(&list, ranks[i]);
+        unit_list_free(&list);
+    }
+}
+
+/* A rank alone at work ends up with everything: the others may be slow or have only dead filters left. */
+static void one_rank_can_draw_it_all(void **state) {
+    (void)state;
+    struct unit_list list = make_list(8, some);
+    struct schedule schedule = divide(&list, 4);
+    int handed = 0;
+    while (schedule_next(&schedule, 2))
+        handed++;
+    assert_int_equal(handed, list.count);
+    schedule_free(&schedule);
+    unit_list_free(&list);
+}
+
+static void a_slice_starts_with_its_largest_unit(void **state) {
+    (void)state;
+    struct unit_list list = make_list(8, some);
+    struct schedule schedule = divide(&list, 3);
+    for (int r = 0; r < 3; r++) {
+        double last = INFINITY;
+        for (int i = schedule.slice[r].units; i > 0; i--) {
+            const struct unit *unit = schedule_next(&schedule, r);
+            assert_true(unit->flops <= last);
+            last = unit->flops;
+        }
+    }
+    schedule_free(&schedule);
+    unit_list_free(&list);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(units_hold_every_wanted_filter_once),
+        cmocka_unit_test(a_unit_keeps_its_number_whatever_is_selected),
+        cmocka_unit_test(unit_filters_reach_the_last_bit),
+        cmocka_unit_test(a_unit_costs_what_its_wanted_filters_cost),
+        cmocka_unit_test(slices_are_a_partition_for_any_number_of_ranks),
+        cmocka_unit_test(with_ranks_to_spare_nobody_gets_two_units),
+        cmocka_unit_test(slices_are_within_grahams_bound_of_the_best),
+        cmocka_unit_test(a_whole_network_is_divided_evenly),
+        cmocka_unit_test(every_unit_is_handed_out_once_in_any_order),
+        cmocka_unit_test(one_rank_can_draw_it_all),
+        cmocka_unit_test(a_slice_starts_with_its_largest_unit),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

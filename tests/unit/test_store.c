@@ -1,0 +1,640 @@
+/* The durable store: whose folder it is, commits, reading back, and what counts as damaged. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "filteratlas/store.h"
+#include "filteratlas/tables.h"
+#include "filteratlas/text.h"
+
+#include <fcntl.h>
+#include <ftw.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* Every test has a new folder of its own, and stands in it. */
+struct place {
+    char folder[PATH_MAX], before[PATH_MAX];
+};
+
+static int enter_new_folder(void **state) {
+    struct place *place = calloc(1, sizeof *place);
+    const char *parent = getenv("TMPDIR");
+    snprintf(place->folder, sizeof place->folder, "%s/test_store.XXXXXX", parent ? parent : "/tmp");
+    *state = place;
+    return !(getcwd(place->before, PATH_MAX) && mkdtemp(place->folder) && !chdir(place->folder));
+}
+
+static int remove_entry(const char *path, const struct stat *found, int type, struct FTW *position) {
+    (void)found, (void)type, (void)position;
+    return remove(path);
+}
+
+static int leave_folder(void **state) {
+    struct place *place = *state;
+    int status = chdir(place->before) || nftw(place->folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    free(place);
+    return status;
+}
+
+static const struct store_entry job[] = {{"size", "64x64"}, {"epochs", "3"}, {"seed", "0"}};
+enum { ENTRIES = 3 };
+
+static struct store open_store(const char *folder) {
+    struct store store;
+    struct error error = {.message = ""};
+    if (store_open(folder, job, ENTRIES, &store, &error))
+        fail_msg("%s", error.message);
+    return store;
+}
+
+static void assert_contains(const char *text, const char *part) {
+    if (!strstr(text, part))
+        fail_msg("'%s' does not contain '%s'", text, part);
+}
+
+static struct text read_file(const char *path) {
+    struct text text = {0};
+    struct error error;
+    if (text_read(path, &text, &error))
+        fail_msg("%s", error.message);
+    return text;
+}
+
+static void write_file(const char *path, const void *bytes, size_t size) {
+    FILE *file = fopen(path, "wb");
+    assert_non_null(file);
+    assert_int_equal(fwrite(bytes, 1, size, file), size);
+    fclose(file);
+}
+
+static bool is_there(const char *path) { return access(path, F_OK) == 0; }
+
+/* The folder -------------------------------------------------------------------------------------------------- */
+
+static void a_new_folder_gets_the_job(void **state) {
+    (void)state;
+    struct store store = open_store("atlas");
+    struct text text = read_file("atlas/job.txt");
+    assert_contains(text.bytes, "size = 64x64\n");
+    assert_contains(text.bytes, "epochs = 3\n");
+    assert_contains(text.bytes, "seed = 0\n");
+    assert_int_equal(strlen(store.job_digest), 64);
+    text_free(&text);
+}
+
+static void folders_above_are_made_too(void **state) {
+    (void)state;
+    assert_string_equal(open_store("a/b/c//").folder, "a/b/c"); /* as messages will show it */
+    assert_true(is_there("a/b/c/job.txt"));
+    open_store("./a//d");
+    assert_true(is_there("a/d/job.txt"));
+}
+
+static void an_empty_folder_is_taken(void **state) {
+    (void)state;
+    assert_int_equal(mkdir("atlas", 0777), 0);
+    open_store("atlas");
+    assert_true(is_there("atlas/job.txt"));
+}
+
+static void the_same_job_continues(void **state) {
+    (void)state;
+    struct store first = open_store("atlas");
+    struct text before = read_file("atlas/job.txt");
+    struct store second = open_store("atlas/"), third;
+    struct text after = read_file("atlas/job.txt");
+    struct error error;
+    assert_string_equal(before.bytes, after.bytes);
+    assert_string_equal(first.job_digest, second.job_digest);
+    assert_int_equal(store_open_existing("atlas", &third, &error), STATUS_OK);
+    assert_string_equal(first.job_digest, third.job_digest);
+    text_free(&before);
+    text_free(&after);
+}
+
+static void another_job_is_refused_by_every_difference(void **state) {
+    (void)state;
+    static const struct store_entry other[] = {{"size", "64x48"}, {"epochs", "3"}, {"seed", "17"}, {"extra", "yes"}};
+    struct store store;
+    struct error error;
+    open_store("atlas");
+    struct text before = read_file("atlas/job.txt");
+    assert_int_equal(store_open("atlas", other, 4, &store, &error), STATUS_OTHER_JOB);
+    assert_int_equal(error.status, STATUS_OTHER_JOB);
+    static const char *const parts[] = {"atlas", "size", "64x64", "64x48", "seed", "17", "extra"};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        assert_contains(error.message, parts[i]);
+    assert_null(strstr(error.message, "epochs"));
+    struct text after = read_file("atlas/job.txt");
+    assert_string_equal(before.bytes, after.bytes);
+    text_free(&before);
+    text_free(&after);
+}
+
+/* A value that only begins alike is another value. */
+static void a_longer_value_is_another_job(void **state) {
+    (void)state;
+    static const struct store_entry longer[] = {{"size", "64x64"}, {"epochs", "35"}, {"seed", "0"}};
+    static const struct store_entry shorter[] = {{"size", "64x6"}, {"epochs", "3"}, {"seed", "0"}};
+    struct store store;
+    struct error error;
+    open_store("atlas");
+    assert_int_equal(store_open("atlas", longer, ENTRIES, &store, &error), STATUS_OTHER_JOB);
+    assert_contains(error.message, "epochs");
+    assert_int_equal(store_open("atlas", shorter, ENTRIES, &store, &error), STATUS_OTHER_JOB);
+    assert_contains(error.message, "size");
+}
+
+static void assert_unusable(const char *folder) {
+    struct store store;
+    struct error error = {.message = ""};
+    assert_int_equal(store_open(folder, job, ENTRIES, &store, &error), STATUS_USAGE);
+    assert_int_equal(error.status, STATUS_USAGE);
+    char start[41];
+    snprintf(start, sizeof start, "%s", folder);
+    assert_contains(error.message, start);
+}
+
+static void a_file_is_not_a_folder(void **state) {
+    (void)state;
+    write_file("atlas", "precious", 8);
+    assert_unusable("atlas");
+    assert_unusable("atlas/below");
+    assert_int_equal(chmod("atlas", 0777), 0);
+    assert_unusable("atlas");
+    struct text text = read_file("atlas");
+    assert_string_equal(text.bytes, "precious");
+    text_free(&text);
+}
+
+static void names_that_cannot_be_are_refused(void **state) {
+    (void)state;
+    static char component[400], path[3 * PATH_MAX];
+    memset(component, 'a', 300);
+    assert_unusable(component);
+    for (size_t i = 0; i < sizeof path - 1; i++)
+        path[i] = i % 100 ? 'b' : '/';
+    path[0] = 'b';
+    assert_unusable(path);
+    assert_unusable("/proc/atlas");
+}
+
+/* In a child, since there is no way back from another user. */
+static int open_as_nobody(const char *folder) {
+    pid_t child = fork();
+    if (child == 0) {
+        struct store store;
+        struct error error;
+        if (geteuid() == 0 && (setgid(65534) || setuid(65534)))
+            _exit(100);
+        _exit(store_open(folder, job, ENTRIES, &store, &error));
+    }
+    int status = 0;
+    waitpid(child, &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void a_folder_without_write_permission_is_refused(void **state) {
+    struct place *place = *state;
+    assert_int_equal(chmod(place->folder, 0755), 0);
+    assert_int_equal(mkdir("locked", 0555), 0);
+    assert_int_equal(open_as_nobody("locked"), STATUS_USAGE);
+    assert_int_equal(open_as_nobody("locked/below"), STATUS_USAGE);
+    assert_false(is_there("locked/job.txt"));
+}
+
+static void pictures_without_a_job_are_not_taken_over(void **state) {
+    (void)state;
+    assert_int_equal(mkdir("one", 0777) | mkdir("one/filters", 0777), 0);
+    assert_unusable("one");
+    assert_false(is_there("one/job.txt"));
+    assert_int_equal(mkdir("two", 0777) | mkdir("two/units", 0777), 0);
+    assert_unusable("two");
+    assert_false(is_there("two/job.txt"));
+}
+
+static void a_folder_without_an_atlas_is_not_an_existing_one(void **state) {
+    (void)state;
+    struct store store;
+    struct error error;
+    assert_int_equal(store_open_existing("nothing", &store, &error), STATUS_USAGE);
+    assert_contains(error.message, "nothing");
+    assert_int_equal(mkdir("empty", 0777), 0);
+    assert_int_equal(store_open_existing("empty", &store, &error), STATUS_USAGE);
+    assert_contains(error.message, "empty");
+    assert_false(is_there("nothing") || is_there("empty/job.txt"));
+}
+
+static void a_long_folder_name_works(void **state) {
+    (void)state;
+    char folder[3072] = "";
+    while (strlen(folder) < 2800)
+        strcat(folder, "a_long_name_of_a_folder_on_somebodys_scratch_file_system/");
+    struct store store = open_store(folder);
+    struct store_filter filter = {.index = 7, .loss = 1};
+    struct store_layer layer;
+    struct error error;
+    int damaged;
+    assert_int_equal(store_put_picture(&store, "block5_conv3", &filter, "PNG", 3, &error), STATUS_OK);
+    assert_int_equal(store_commit_unit(&store, "block5_conv3", 0, &filter, 1, NULL, &error), STATUS_OK);
+    assert_int_equal(store_read_layer(&store, "block5_conv3", &layer, &damaged, &error), STATUS_OK);
+    assert_int_equal(layer.count, 1);
+    store_layer_free(&layer);
+}
+
+/* Commits ------------------------------------------------------------------------------------------------------ */
+
+/* A picture's bytes: any will do for the store. */
+static void put(const struct store *store, const char *name, struct store_filter *filter, const char *bytes) {
+    struct error error;
+    if (!filter->dead)
+        assert_int_equal(store_put_picture(store, name, filter, bytes, strlen(bytes), &error), STATUS_OK);
+}
+
+static void commit(const struct store *store, const char *name, int unit, struct store_filter *filters, int count,
+                   const char *trace) {
+    struct error error = {.message = ""};
+    for (int i = 0; i < count; i++) {
+        char bytes[64];
+        snprintf(bytes, sizeof bytes, "picture of %s %d, loss %g", name, filters[i].index, filters[i].loss);
+        put(store, name, &filters[i], bytes);
+    }
+    if (store_commit_unit(store, name, unit, filters, count, trace, &error))
+        fail_msg("%s", error.message);
+}
+
+static struct store_layer read_layer(const struct store *store, const char *name, int *damaged) {
+    struct store_layer layer;
+    struct error error = {.message = ""};
+    if (store_read_layer(store, name, &layer, damaged, &error))
+        fail_msg("%s", error.message);
+    assert_string_equal(layer.name, name);
+    return layer;
+}
+
+static void assert_indices(const struct store *store, const char *name, const int *indices, int count, int harmed) {
+    int damaged;
+    struct store_layer layer = read_layer(store, name, &damaged);
+    assert_int_equal(layer.count, count);
+    for (int i = 0; i < count; i++)
+        assert_int_equal(layer.filter[i].index, indices[i]);
+    assert_int_equal(damaged > 0, harmed > 0);
+    if (harmed > 1)
+        assert_int_equal(damaged, harmed);
+    store_layer_free(&layer);
+}
+
+#define INDICES(...) (const int[]){__VA_ARGS__}, (int)(sizeof(int[]){__VA_ARGS__} / sizeof(int))
+
+static struct store_filter live(int index, double loss) {
+    return (struct store_filter){.index = index, .loss = loss, .seconds = 0.25 * index, .rank = index % 3};
+}
+
+static struct store_filter dead(int index) {
+    return (struct store_filter){.index = index, .dead = true, .loss = 5e-8, .seconds = 0.125, .rank = 2};
+}
+
+static void what_was_committed_is_read_back(void **state) {
+    (void)state;
+    struct store store = open_store("atlas");
+    struct store_filter filters[] = {live(8, 0.1), dead(9), live(10, 1.0 / 3), live(15, 12345.678901234567)};
+    commit(&store, "block2_conv1", 1, filters, 4, NULL);
+    int damaged;
+    struct store_layer layer = read_layer(&store, "block2_conv1", &damaged);
+    assert_int_equal(damaged, 0);
+    assert_int_equal(layer.count, 4);
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(layer.filter[i].index, filters[i].index);
+        assert_int_equal(layer.filter[i].dead, filters[i].dead);
+        assert_true(layer.filter[i].loss == filters[i].loss); /* 17 digits: every bit */
+        assert_true(layer.filter[i].seconds == filters[i].seconds);
+        assert_int_equal(layer.filter[i].rank, filters[i].rank);
+        assert_int_equal(layer.filter[i].bytes, filters[i].bytes);
+        assert_int_equal(layer.filter[i].crc, filters[i].crc);
+    }
+    assert_false(is_there("atlas/filters/block2_conv1/0009.png"));
+    struct text text = read_file("atlas/filters/block2_conv1/0010.png");
+    assert_string_equal(text.bytes, "picture of block2_conv1 10, loss 0.333333");
+    text_free(&text);
+    store_layer_free(&layer);
+}
+
+static void a_layer_that_was_never_drawn_is_empty(void **state) {
+    (void)state;
+    struct store store = open_store("atlas");
+    int damaged;
+    struct store_layer layer = read_layer(&store, "block1_conv1", &damaged);
+    assert_int_equal(layer.count, 0);
+    assert_int_equal(damaged, 0);
+    store_layer_free(&layer);
+}
+
+static void filters_rise_over_units_committed_in_any_order(void **state) {
+    (void)state;
+    struct store store = open_store("atlas");
+    struct store_filter third = live(16, 1), first[] = {live(3, 1), live(0, 2)}, second = dead(12);
+    commit(&store, "block1_conv1", 2, &third, 1, NULL);
+    commit(&store, "block1_conv1", 0, first, 2, NULL);
+    commit(&store, "block1_conv1", 1, &second, 1, NULL);
+    assert_indices(&store, "block1_conv1", INDICES(0, 3, 12, 16), 0);
+}
+
+static void a_partial_unit_is_extended_later(void **state) {
+    (void)state;
+    struct store store = open_store("atlas");
+    struct store_filter some[] = {live(1, 1), dead(4)}, more[] = {live(0, 3), live(2, 4), live(7, 5)};
+    commit(&store, "block1_conv1", 0, some, 2, NULL);
+    struct stat before, after;
+    assert_int_equal(stat("atlas/filters/block1_conv1/0001.png", &before), 0);
+    commit(&store, "block1_conv1", 0, more, 3, NULL);
+    assert_int_equal(stat("atlas/filters/block1_conv1/0001.png", &after), 0);
+    assert_int_equal(before.st_ino, after.st_ino);
+    assert_indices(&store, "block1_conv1", INDICES(0, 1, 2, 4, 7), 0);
+}
+
+static void a_filter_drawn_again_replaces_the_old_one(void **state) {
+    (void)state;
+    struct store store = open_store("atlas");
+    struct store_filter some[] = {live(1, 1), live(4, 2)}, again = live(4, 3);
+    commit(&store, "block1_conv1", 0, some, 2, NULL);
+    commit(&store, "block1_conv1", 0, &again, 1, NULL);
+    int damaged;
+    struct store_layer layer = read_layer(&store, "block1_conv1", &damaged);
+    assert_int_equal(damaged, 0);
+    assert_int_equal(layer.count, 2);
+    assert_true(layer.filter[1].loss == 3);
+    store_layer_free(&layer);
+}
+
+static void a_unit_of_dead_filters_is_kept(void **state) {
+    (void)state;
+    struct store store = open_store("atlas");
+    struct store_filter filters[] = {dead(0), dead(1)};
+    commit(&store, "block1_conv1", 0, filters, 2, NULL);
+    assert_indices(&store, "block1_conv1", INDICES(0, 1), 0);
+}
+
+/* Killed before the commit: nothing counts, and the unit can be drawn again. */
+static void pictures_without_a_record_never_count(void **state) {
+    (void)state;
+    struct store store = open_store("atlas");
+    struct store_filter filters[] = {live(0, 1), live(1, 2)};
+    put(&store, "block1_conv1", &filters[0], "first");
+    put(&store, "block1_conv1", &filters[1], "second");
+    assert_false(is_there("atlas/filters/block1_conv1/0000.png"));
+    write_file("atlas/filters/block1_conv1/0000.png", "first", 5);
+    write_file("atlas/units/block1_conv1/.00000.txt.part", "filteratlas unit 1\n0 live", 25);
+    int damaged;
+    struct store_layer layer = read_layer(&store, "block1_conv1", &damaged);
+    assert_int_equal(layer.count, 0);
+    store_layer_free(&layer);
+    commit(&store, "block1_conv1", 0, filters, 2, NULL);
+    assert_indices(&store, "block1_conv1", INDICES(0, 1), 0);
+}
+
+static void layers_come_in_the_networks_order(void **state) {
+    (void)state;
+    struct store store = open_store("atlas");
+    struct store_filter filter = dead(0);
+    static const char *const names[] = {"block5_conv3", "block1_conv2", "block3_conv1", "block1_conv1"};
+    static const char *const wanted[] = {"block1_conv1", "block1_conv2", "block3_conv1", "block5_conv3"};
+    char found[8][32];
+    assert_int_equal(store_layers(&store, found, 8), 0);
+    for (int i = 0; i < 4; i++)
+        commit(&store, names[i], 0, &filter, 1, NULL);
+    assert_int_equal(store_layers(&store, found, 8), 4);
+    for (int i = 0; i < 4; i++)
+        assert_string_equal(found[i], wanted[i]);
+}
+
+/* Damage ------------------------------------------------------------------------------------------------------- */
+
+static struct store three_filters(void) {
+    struct store store = open_store("atlas");
+    struct store_filter filters[] = {live(0, 1), live(1, 2), dead(2)}, next = live(8, 4);
+    commit(&store, "block1_conv1", 0, filters, 3, NULL);
+    commit(&store, "block1_conv1", 1, &next, 1, NULL);
+    assert_indices(&store, "block1_conv1", INDICES(0, 1, 2, 8), 0);
+    return store;
+}
+
+static void flip_byte(const char *path, long at) {
+    FILE *file = fopen(path, "r+b");
+    assert_non_null(file);
+    fseek(file, at, at < 0 ? SEEK_END : SEEK_SET);
+    int byte = fgetc(file);
+    fseek(file, at, at < 0 ? SEEK_END : SEEK_SET);
+    fputc(byte ^ 1, file);
+    fclose(file);
+}
+
+static void a_flipped_byte_in_a_picture_is_found(void **state) {
+    (void)state;
+    struct store store = three_filters();
+    flip_byte("atlas/filters/block1_conv1/0001.png", 5);
+    assert_indices(&store, "block1_conv1", INDICES(0, 2, 8), 1);
+}
+
+static void a_missing_picture_is_found(void **state) {
+    (void)state;
+    struct store store = three_filters();
+    assert_int_equal(unlink("atlas/filters/block1_conv1/0000.png"), 0);
+    assert_indices(&store, "block1_conv1", INDICES(1, 2, 8), 1);
+    assert_int_equal(unlink("atlas/filters/block1_conv1/0008.png"), 0);
+    assert_indices(&store, "block1_conv1", INDICES(1, 2), 2);
+}
+
+static void a_picture_of_another_length_is_found(void **state) {
+    (void)state;
+    struct store store = three_filters();
+    assert_int_equal(truncate("atlas/filters/block1_conv1/0000.png", 10), 0);
+    write_file("atlas/filters/block1_conv1/0001.png", "", 0);
+    assert_indices(&store, "block1_conv1", INDICES(2, 8), 2);
+}
+
+/* Whichever byte of a record is wrong (but its last line break, which carries nothing), none of its filters counts,
+ * and the others do. */
+static void a_flipped_byte_anywhere_in_a_record_is_found(void **state) {
+    (void)state;
+    struct store store = three_filters();
+    struct text record = read_file("atlas/units/block1_conv1/00000.txt");
+    for (long at = 0; at < (long)record.size - 1; at++) {
+        flip_byte("atlas/units/block1_conv1/00000.txt", at);
+        assert_indices(&store, "block1_conv1", INDICES(8), 1);
+        flip_byte("atlas/units/block1_conv1/00000.txt", at);
+    }
+    assert_indices(&store, "block1_conv1", INDICES(0, 1, 2, 8), 0);
+    text_free(&record);
+}
+
+static void a_record_cut_anywhere_is_found(void **state) {
+    (void)state;
+    struct store store = three_filters();
+    struct text record = read_file("atlas/units/block1_conv1/00000.txt");
+    for (size_t size = 0; size < record.size; size++) {
+        write_file("atlas/units/block1_conv1/00000.txt", record.bytes, size);
+        assert_indices(&store, "block1_conv1", INDICES(8), 1);
+    }
+    text_free(&record);
+}
+
+static void a_damaged_unit_can_be_committed_again(void **state) {
+    (void)state;
+    struct store store = three_filters();
+    struct store_filter filters[] = {live(0, 1), live(1, 2), dead(2)};
+    write_file("atlas/units/block1_conv1/00000.txt", "nonsense", 8);
+    commit(&store, "block1_conv1", 0, filters, 3, NULL);
+    assert_indices(&store, "block1_conv1", INDICES(0, 1, 2, 8), 0);
+    assert_int_equal(unlink("atlas/filters/block1_conv1/0001.png"), 0);
+    commit(&store, "block1_conv1", 0, &filters[1], 1, NULL);
+    assert_indices(&store, "block1_conv1", INDICES(0, 1, 2, 8), 0);
+}
+
+/* With files limited to 4 bytes, as a full disk would. */
+static void put_on_full_disk(const struct store *store) {
+    struct store_filter filter = live(0, 1);
+    struct error error = {.message = ""};
+    struct rlimit limit = {4, 4};
+    signal(SIGXFSZ, SIG_IGN);
+    setrlimit(RLIMIT_FSIZE, &limit);
+    int status = store_put_picture(store, "block1_conv1", &filter, "a new picture", 13, &error);
+    _exit(status == STATUS_FAILURE && strstr(error.message, "0000.png") ? 0 : 1);
+}
+
+static void a_full_disk_harms_nothing(void **state) {
+    (void)state;
+    struct store store = three_filters();
+    int status = 0;
+    pid_t child = fork();
+    if (child == 0)
+        put_on_full_disk(&store);
+    waitpid(child, &status, 0);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    assert_indices(&store, "block1_conv1", INDICES(0, 1, 2, 8), 0);
+    assert_false(is_there("atlas/filters/block1_conv1/.0000.png.part"));
+}
+
+/* Traces and tables -------------------------------------------------------------------------------------------- */
+
+static void assert_trace(const struct store *store, const char *lines) {
+    struct store_layer layers[] = {{.name = "block1_conv1"}, {.name = "block1_conv2"}};
+    struct error error;
+    assert_int_equal(tables_write_trace(store, layers, 2, &error), STATUS_OK);
+    struct text text = read_file("atlas/trace.csv"), wanted = {0};
+    text_append(&wanted, "layer,filter,octave,epoch,loss\n%s", lines);
+    assert_string_equal(text.bytes, wanted.bytes);
+    text_free(&text);
+    text_free(&wanted);
+}
+
+static void traces_follow_each_other(void **state) {
+    (void)state;
+    struct store store = open_store("atlas");
+    struct store_filter filters[] = {dead(0), dead(1), dead(8), dead(0)};
+    commit(&store, "block1_conv2", 0, &filters[3], 1, "block1_conv2,0,0,0,1\n");
+    commit(&store, "block1_conv1", 1, &filters[2], 1, "block1_conv1,8,0,0,2\n");
+    commit(&store, "block1_conv1", 0, &filters[0], 1, "block1_conv1,0,0,0,3\nblock1_conv1,0,0,1,4\n");
+    commit(&store, "block1_conv1", 0, &filters[1], 1, "block1_conv1,1,0,0,5\n");
+    assert_trace(&store, "block1_conv1,0,0,0,3\nblock1_conv1,0,0,1,4\nblock1_conv1,1,0,0,5\nblock1_conv1,8,0,0,2\n"
+                         "block1_conv2,0,0,0,1\n");
+}
+
+/* A filter drawn again (its picture was damaged) has its trace once, and a unit's filters rise in the trace as in all
+ * other files, whichever came first. */
+static void a_trace_holds_every_filter_once_and_in_order(void **state) {
+    (void)state;
+    struct store store = open_store("atlas");
+    struct store_filter first = live(0, 1), second = live(1, 2);
+    commit(&store, "block1_conv1", 0, &second, 1, "block1_conv1,1,0,0,2\n");
+    commit(&store, "block1_conv1", 0, &first, 1, "block1_conv1,0,0,0,1\n");
+    assert_trace(&store, "block1_conv1,0,0,0,1\nblock1_conv1,1,0,0,2\n");
+    commit(&store, "block1_conv1", 0, &first, 1, "block1_conv1,0,0,0,1\n");
+    assert_trace(&store, "block1_conv1,0,0,0,1\nblock1_conv1,1,0,0,2\n");
+}
+
+static void without_traces_there_is_no_table_of_them(void **state) {
+    (void)state;
+    struct store store = three_filters();
+    struct store_layer layer = {.name = "block1_conv1"};
+    struct error error;
+    assert_int_equal(tables_write_trace(&store, &layer, 1, &error), STATUS_OK);
+    assert_false(is_there("atlas/trace.csv"));
+}
+
+static void losses_table_has_a_row_per_filter(void **state) {
+    (void)state;
+    struct store store = open_store("atlas");
+    struct store_filter filters[] = {live(0, 0.1), dead(1), live(2, 12345.678901234567)};
+    struct error error;
+    int damaged;
+    commit(&store, "block1_conv1", 0, filters, 3, NULL);
+    struct store_layer layer = read_layer(&store, "block1_conv1", &damaged);
+    assert_int_equal(tables_write_losses(&store, &layer, 1, &error), STATUS_OK);
+    struct text text = read_file("atlas/losses.csv");
+    int index, rank, read;
+    double loss, seconds;
+    const char *at = text.bytes;
+    assert_int_equal(strncmp(at, "layer,filter,status,loss,seconds,rank\n", 38), 0);
+    at += 38;
+    for (int i = 0; i < 3; i++, at += read) {
+        char status[8];
+        assert_int_equal(
+            sscanf(at, "block1_conv1,%d,%4s,%lf,%lf,%d\n%n", &index, status, &loss, &seconds, &rank, &read), 5);
+        assert_int_equal(index, i);
+        assert_string_equal(status, i == 1 ? "dead" : "live");
+        assert_true(loss == filters[i].loss && seconds == filters[i].seconds);
+        assert_int_equal(rank, filters[i].rank);
+    }
+    assert_int_equal(*at, 0);
+    text_free(&text);
+    store_layer_free(&layer);
+}
+
+#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, enter_new_folder, leave_folder)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        IN_FOLDER(a_new_folder_gets_the_job),
+        IN_FOLDER(folders_above_are_made_too),
+        IN_FOLDER(an_empty_folder_is_taken),
+        IN_FOLDER(the_same_job_continues),
+        IN_FOLDER(another_job_is_refused_by_every_difference),
+        IN_FOLDER(a_longer_value_is_another_job),
+        IN_FOLDER(a_file_is_not_a_folder),
+        IN_FOLDER(names_that_cannot_be_are_refused),
+        IN_FOLDER(a_folder_without_write_permission_is_refused),
+        IN_FOLDER(pictures_without_a_job_are_not_taken_over),
+        IN_FOLDER(a_folder_without_an_atlas_is_not_an_existing_one),
+        IN_FOLDER(a_long_folder_name_works),
+        IN_FOLDER(what_was_committed_is_read_back),
+        IN_FOLDER(a_layer_that_was_never_drawn_is_empty),
+        IN_FOLDER(filters_rise_over_units_committed_in_any_order),
+        IN_FOLDER(a_partial_unit_is_extended_later),
+        IN_FOLDER(a_filter_drawn_again_replaces_the_old_one),
+        IN_FOLDER(a_unit_of_dead_filters_is_kept),
+        IN_FOLDER(pictures_without_a_record_never_count),
+        IN_FOLDER(layers_come_in_the_networks_order),
+        IN_FOLDER(a_flipped_byte_in_a_picture_is_found),
+        IN_FOLDER(a_missing_picture_is_found),
+        IN_FOLDER(a_picture_of_another_length_is_found),
+        IN_FOLDER(a_flipped_byte_anywhere_in_a_record_is_found),
+        IN_FOLDER(a_record_cut_anywhere_is_found),
+        IN_FOLDER(a_damaged_unit_can_be_committed_again),
+        IN_FOLDER(a_full_disk_harms_nothing),
+        IN_FOLDER(traces_follow_each_other),
+        IN_FOLDER(a_trace_holds_every_filter_once_and_in_order),
+        IN_FOLDER(without_traces_there_is_no_table_of_them),
+        IN_FOLDER(losses_table_has_a_row_per_filter),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
