@@ -90,6 +90,8 @@ static void iterate(struct ascent *ascent, int layer, int octave, struct ascent_
                                                      .x = ascent->x + i * ascent->floats,
                                                      .gradient = ascent->gradients + i * ascent->floats};
         }
+    if (!n)
+        return;
     network_gradients(ascent->network, &ascent->memory, layer, octaves->height[octave], octaves->width[octave],
                       pictures, n);
     for (int i = 0; i < n; i++) {
