@@ -20,8 +20,9 @@ struct network {
     float *table[VGG_MAX_LAYERS][2][2];          /* [layer][direction][tile]; owned, NULL where not needed */
 };
 
-/* Makes the tables that drawing layers up to `deepest` needs at the sizes of octaves. *weights must outlive *network.
- * Release with network_free, after a failure too. */
+/* Makes the tables for drawing layers up to `deepest` at the sizes of octaves: which tiles a layer uses, and so the
+ * bits of the pictures, depends on the sizes, not on what is drawn. *weights must outlive *network. Release with
+ * network_free, after a failure too. */
 int network_make(const struct weights *weights, const struct octaves *octaves, int deepest,
                  const struct winograd_kernels *kernels, struct network *network, struct error *error);
 void network_free(struct network *network);

@@ -39,10 +39,11 @@ const char *winograd_kernels_name(const struct winograd_kernels *kernels);
 
 /* A layer as this module sees it. Owns nothing: bias and tables belong to the caller and may be shared by processes. */
 struct winograd_layer {
-    int cin, cout;            /* channels, without padding */
-    bool pooled;              /* 2x2 max pooling follows */
-    const float *bias;        /* [padded cout], padding 0 */
-    const float *table[2][2]; /* [direction][tile], made by winograd_fill_table; NULL where no map's size asks for it */
+    int cin, cout;     /* channels, without padding */
+    bool pooled;       /* 2x2 max pooling follows */
+    const float *bias; /* [padded cout], padding 0 */
+    const float
+        *table[2][2]; /* [direction][tile], made by winograd_fill_table; one tile may be NULL, for both directions */
     const struct winograd_kernels *kernels; /* winograd_find_kernels(NULL) */
 };
 
@@ -59,7 +60,8 @@ size_t winograd_table_floats(enum winograd_tile tile, int cin, int cout);
 void winograd_fill_table(enum winograd_tile tile, enum winograd_direction direction, int cin, int cout,
                          const float *weights, int part, int parts, float *table);
 
-/* The tile that winograd_forward and winograd_backward use for maps of this size. */
+/* The tile that is faster for maps of this size. winograd_forward and winograd_backward use the other one where a layer
+ * has no table for it. */
 enum winograd_tile winograd_choose_tile(int height, int width);
 
 /* Floats of scratch memory that winograd_forward and winograd_backward need for up to this many pictures. */

@@ -130,10 +130,13 @@ struct block {
     size_t v_plane, m_plane;     /* floats from one xi to the next */
 };
 
+static int block_limit(int depth, int channels) { return depth * channels <= NARROW ? BLOCK_NARROW : BLOCK_WIDE; }
+
+static int whole_rows(int tiles) { return ceil_div(tiles, WINOGRAD_ROWS) * WINOGRAD_ROWS; }
+
 /* Room for tiles: a multiple of WINOGRAD_ROWS, the tiles shared out evenly over the blocks. */
 static int block_room(int tiles, int depth, int channels) {
-    const int blocks = ceil_div(tiles, depth * channels <= NARROW ? BLOCK_NARROW : BLOCK_WIDE);
-    return ceil_div(ceil_div(tiles, blocks), WINOGRAD_ROWS) * WINOGRAD_ROWS;
+    return whole_rows(ceil_div(tiles, ceil_div(tiles, block_limit(depth, channels))));
 }
 
 /* Floats from one xi to the next. A power of two would put a tile's points into the same few sets of the caches, and
@@ -262,11 +265,20 @@ static void convolve(const struct convolution *c, float *scratch) {
     }
 }
 
+/* The chosen tile, or the other one where the layer has no table for it. */
+static enum winograd_tile used_tile(const struct winograd_layer *layer, int height, int width) {
+    const enum winograd_tile chosen = winograd_choose_tile(height, width);
+    const enum winograd_tile other = chosen == WINOGRAD_F6 ? WINOGRAD_F4 : WINOGRAD_F6;
+    return layer->table[WINOGRAD_FORWARD][chosen] ? chosen : other;
+}
+
 size_t winograd_scratch_floats(const struct winograd_layer *layer, int pictures, int height, int width) {
-    const enum winograd_tile tile = winograd_choose_tile(height, width);
+    const enum winograd_tile tile = used_tile(layer, height, width);
     const int side = tile_side(tile), points = tile_points(tile);
     const int cin = winograd_padded(layer->cin), cout = winograd_padded(layer->cout);
-    const int room = block_room(pictures * ceil_div(height, side) * ceil_div(width, side), cin, cout);
+    const int tiles = pictures * ceil_div(height, side) * ceil_div(width, side);
+    /* Not block_room, which may be larger for fewer pictures. */
+    const int room = least(block_limit(cin, cout), whole_rows(tiles));
     return (size_t)(points * points) * (plane_floats(room, cin) + plane_floats(room, cout));
 }
 
@@ -284,7 +296,7 @@ enum winograd_tile winograd_choose_tile(int height, int width) {
 
 static struct convolution describe(const struct winograd_layer *layer, enum winograd_direction direction, int pictures,
                                    int height, int width) {
-    const enum winograd_tile tile = winograd_choose_tile(height, width);
+    const enum winograd_tile tile = used_tile(layer, height, width);
     const int side = tile_side(tile);
     return (struct convolution){.kernels = layer->kernels,
                                 .tile = tile,

@@ -96,6 +96,10 @@ check "plan: every number of ranks has its time" \
 "$FILTERATLAS" plan --weights "$WEIGHTS" --layers 'block1_*,block5_conv3' --filters 2:5 >"$TEMPORARY/plan"
 check "plan: a selection has its filters alone" layers_hold "$TEMPORARY/plan" 9 3
 
+"$FILTERATLAS" plan --weights "$WEIGHTS" --filters 2:13 --batch 5 --ranks 3 >"$TEMPORARY/plan"
+check "plan: units that are wanted in part add up" layers_hold "$TEMPORARY/plan" $((13 * 11)) 13
+check "plan: slices of units that are wanted in part add up" slices_hold "$TEMPORARY/plan" 3
+
 # seconds SPEED: what plan expects of one rank.
 seconds() { "$FILTERATLAS" plan --weights "$WEIGHTS" --speed "$1" | awk '$2 == "rank:" { print $3 }'; }
 check "plan: twice the speed takes half the time" awk "BEGIN { exit !(($(seconds 100) / $(seconds 200) - 2)^2 < 0.01) }"
@@ -146,6 +150,10 @@ mkdir "$TEMPORARY/empty"
 echo precious >"$TEMPORARY/file"
 expect "stitch of an empty folder" 2 '^filteratlas: .*empty: ' "$FILTERATLAS" stitch --out "$TEMPORARY/empty"
 check "an empty folder stays empty" test -z "$(ls -A "$TEMPORARY/empty")"
+mkdir "$TEMPORARY/bare"
+cp "$ATLAS/job.txt" "$TEMPORARY/bare"
+expect "stitch of a job without pictures" 2 '^filteratlas: .*bare: ' "$FILTERATLAS" stitch --out "$TEMPORARY/bare"
+check "a job without pictures stays as it is" test "$(ls -A "$TEMPORARY/bare")" = job.txt
 expect "stitch of a folder that is not there" 2 '^filteratlas: .*nowhere: ' "$FILTERATLAS" stitch --out "$TEMPORARY/nowhere"
 check "it is not made" test ! -e "$TEMPORARY/nowhere"
 expect "stitch of a file" 2 '^filteratlas: .*file: ' "$FILTERATLAS" stitch --out "$TEMPORARY/file"

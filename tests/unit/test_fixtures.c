@@ -86,7 +86,7 @@ static void picture8_equals_numpy(void **state) {
 static struct weights weights;
 static struct network demo;
 
-/* Sizes that make the tables of both kinds of tiles at every layer. */
+/* Sizes from small to large, so that every layer has its tables. */
 static struct octaves all_sizes(void) {
     struct octaves octaves = {.steps = OCTAVES_MAX_STEPS};
     for (int i = 0; i < octaves.steps; i++)
@@ -253,9 +253,12 @@ static void renders_agree_with_the_original(void **state) {
     int size = (int)fixture_number("traces.h5", "/", "size");
     octaves_make(size, size, fixture_number("traces.h5", "/", "factor"), (int)fixture_number("traces.h5", "/", "steps"),
                  &job.octaves);
+    struct network network;
     struct ascent *ascent;
     struct error error;
-    assert_int_equal(ascent_make(&demo, &job, demo.net.layers - 1, FILTERS, &ascent, &error), 0);
+    assert_int_equal(
+        network_make(&weights, &job.octaves, weights.net.layers - 1, winograd_find_kernels(NULL), &network, &error), 0);
+    assert_int_equal(ascent_make(&network, &job, demo.net.layers - 1, FILTERS, &ascent, &error), 0);
     for (int layer = 0; layer < demo.net.layers; layer++) {
         struct ascent_result results[FILTERS];
         assert_int_equal(ascent_draw(ascent, layer, filters, FILTERS, always, NULL, results, &error), 0);
@@ -263,6 +266,7 @@ static void renders_agree_with_the_original(void **state) {
             compare_trace(&results[i], demo.net.layer[layer].name, &deviations);
     }
     ascent_free(ascent);
+    network_free(&network);
     double early = quantile(deviations.early, deviations.live, 0.9);
     double tail = quantile(deviations.final, deviations.live, 0.9);
     double median = quantile(deviations.final, deviations.live, 0.5);
