@@ -13,7 +13,7 @@ int app_stitch(int argc, char **argv);
 /* Picks the command; --help and --version. argv as main has it. */
 int app_run(int argc, char **argv);
 
-/* "filteratlas: MESSAGE" on standard error; returns the error's status. */
+/* "filteratlas: MESSAGE" on standard error, once per job; returns the error's status. */
 int app_report(const struct error *error);
 
 #endif

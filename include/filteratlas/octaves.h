@@ -2,7 +2,7 @@
 #ifndef FILTERATLAS_OCTAVES_H
 #define FILTERATLAS_OCTAVES_H
 
-enum { OCTAVES_MAX_STEPS = 64 };
+enum { OCTAVES_MAX_STEPS = 64, OCTAVES_MAX_EXTENT = 1 << 24 };
 
 /* Index 0 is the smallest size, index `steps` the final one; the ascent runs at sizes 0 ... steps-1. */
 struct octaves {
@@ -15,7 +15,7 @@ struct octaves {
  * checks the smallest against the network. */
 void octaves_make(int width, int height, double factor, int steps, struct octaves *octaves);
 
-/* The least final extent whose smallest octave is at least `extent`. */
+/* The least final extent whose smallest octave is at least `extent`; 0 if it would be beyond OCTAVES_MAX_EXTENT. */
 int octaves_least_extent(int extent, double factor, int steps);
 
 #endif

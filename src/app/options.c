@@ -295,6 +295,33 @@ static int unknown_option(enum command command, const char *word, struct error *
                      commands[command].name, commands[command].name);
 }
 
+/* The options that an abbreviation may stand for, as "--a or --b"; returns their number. */
+static int abbreviated(enum command command, const char *name, struct text *candidates) {
+    int count = 0;
+    for (int r = 0; r < ROWS; r++)
+        if (rows[r].commands >> command & 1 && !strncmp(rows[r].name, name, strlen(name)))
+            text_append(candidates, "%s--%s", count++ ? " or " : "", rows[r].name);
+    return count;
+}
+
+/* What getopt_long answers with '?'. optopt is the letter, the code of a flag that was given a value, or else 0. */
+static int refuse_option(enum command command, const char *word, struct error *error) {
+    if (optopt >= FIRST_LONG)
+        return error_set(error, STATUS_USAGE, "%s: --%s takes no value; leave it out", word,
+                         rows[optopt - FIRST_LONG].name);
+    if (optopt)
+        return error_set(error, STATUS_USAGE, "-%c: no such option of %s; see filteratlas %s --help", optopt,
+                         commands[command].name, commands[command].name);
+    struct text candidates = {0};
+    char name[40];
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(word, "="), word);
+    int status = abbreviated(command, name + 2, &candidates) > 1
+                     ? error_set(error, STATUS_USAGE, "%s: may be %s; write it out", name, candidates.bytes)
+                     : unknown_option(command, word, error);
+    text_free(&candidates);
+    return status;
+}
+
 static void set_defaults(struct options *options) {
     *options = (struct options){0};
     for (int r = 0; r < ROWS; r++)
@@ -305,7 +332,7 @@ static void set_defaults(struct options *options) {
 static int parse_option(enum command command, int code, const char *word, struct options *options,
                         struct error *error) {
     if (code == '?')
-        return unknown_option(command, word, error);
+        return refuse_option(command, word, error);
     if (code == ':')
         return error_set(error, STATUS_USAGE, "%s: a value is missing; see filteratlas %s --help", word,
                          commands[command].name);
@@ -326,7 +353,7 @@ static int check_complete(enum command command, int argc, char **argv, struct op
         return error_set(error, STATUS_USAGE, "%s: one argument too many; see filteratlas %s --help",
                          argv[optind + wanted], commands[command].name);
     if (arguments < wanted)
-        return error_set(error, STATUS_USAGE, "inspect: which file? give the weights file");
+        return error_set(error, STATUS_USAGE, "inspect: FILE is missing; give the weights file");
     if (command == COMMAND_INSPECT)
         options->file = argv[optind];
     if ((command == COMMAND_RENDER || command == COMMAND_PLAN) && !options->weights)

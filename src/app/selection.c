@@ -77,12 +77,15 @@ int selection_check_size(const struct selection *selection, const struct options
         int least = vgg_least_extent(net, l);
         if (!selection->layer[l] || (octaves.width[0] >= least && octaves.height[0] >= least))
             continue;
-        return error_set(
-            error, STATUS_USAGE,
-            "--size %dx%d: too small for %s, whose map would be empty at the first octave (%dx%d); give at "
-            "least --size %d, or fewer --upscaling-steps",
-            options->size.width, options->size.height, net->layer[l].name, octaves.width[0], octaves.height[0],
-            octaves_least_extent(least, options->factor, options->steps));
+        int size = octaves_least_extent(least, options->factor, options->steps);
+        char remedy[48] = "";
+        if (size)
+            snprintf(remedy, sizeof remedy, "at least --size %d, or ", size);
+        return error_set(error, STATUS_USAGE,
+                         "--size %dx%d: too small for %s, whose map would be empty at the first octave (%dx%d); give "
+                         "%sfewer --upscaling-steps",
+                         options->size.width, options->size.height, net->layer[l].name, octaves.width[0],
+                         octaves.height[0], remedy);
     }
     return STATUS_OK;
 }

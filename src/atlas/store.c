@@ -281,13 +281,28 @@ static int publish_pictures(const struct store *store, const char *layer, const 
     return status ? status : durable_sync_folder(path, error);
 }
 
-/* Appends the lines to the unit's trace, by way of a new file. */
-static int write_trace(const char *path, const char *lines, struct error *error) {
-    struct text text = {0};
-    int status = access(path, F_OK) ? STATUS_OK : text_read(path, &text, error);
-    text_append(&text, "%s", lines);
+/* Appends those of a trace's lines that are of a filter. */
+static void append_lines_of(const char *lines, int filter, struct text *text) {
+    int index;
+    for (const char *line = lines; line && *line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL)
+        if (sscanf(line, "%*[^,],%d,", &index) == 1 && index == filter)
+            text_append(text, "%.*s\n", (int)strcspn(line, "\n"), line);
+}
+
+/* The unit's trace with these lines, by filter: of one that is drawn again the new ones. */
+static int write_trace(const char *path, const struct store_layer *merged, const struct store_filter *filters,
+                       int count, const char *lines, struct error *error) {
+    struct text old = {0}, text = {0};
+    int status = access(path, F_OK) ? STATUS_OK : text_read(path, &old, error);
+    for (int i = 0; i < merged->count; i++) {
+        bool drawn = false;
+        for (int j = 0; j < count; j++)
+            drawn |= filters[j].index == merged->filter[i].index;
+        append_lines_of(drawn ? lines : old.bytes, merged->filter[i].index, &text);
+    }
     if (!status)
         status = durable_write(path, text.bytes, text.size, error);
+    text_free(&old);
     text_free(&text);
     return status;
 }
@@ -300,13 +315,14 @@ int store_commit_unit(const struct store *store, const char *layer, int unit, co
     int status = make_layer_folders(store, layer, error);
     if (!status)
         status = publish_pictures(store, layer, filters, count, error);
-    if (!status && trace) {
-        record_path(store, layer, unit, "csv", path);
-        status = write_trace(path, trace, error);
-    }
     record_path(store, layer, unit, "txt", path);
     if (!status)
         status = merge(path, filters, count, &merged, error);
+    if (!status && trace) {
+        record_path(store, layer, unit, "csv", path);
+        status = write_trace(path, &merged, filters, count, trace, error);
+    }
+    record_path(store, layer, unit, "txt", path);
     if (!status) {
         record_text(merged.filter, merged.count, &text);
         status = durable_write(path, text.bytes, text.size, error);

@@ -13,6 +13,8 @@ void octaves_make(int width, int height, double factor, int steps, struct octave
 
 int octaves_least_extent(int extent, double factor, int steps) {
     double shrink = pow(factor, steps);
+    if (extent * shrink > OCTAVES_MAX_EXTENT)
+        return 0;
     int least = (int)(extent * shrink);
     while ((int)(least / shrink) < extent)
         least++;
