@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by the shell tests: every check prints a TAP line, "ok - WHAT" or "not ok - WHAT", and scripts/check counts
 # them. A failed check goes on with the next one; the file's exit status is 1 if any failed.
 set -u
