@@ -49,13 +49,12 @@ KERNEL_FLAGS_avx512 := -march=x86-64-v4 -mprefer-vector-width=512
 KERNEL_FLAGS_avx2 := -march=x86-64-v3
 
 SOURCES := $(filter-out $(KERNELS),$(wildcard src/*/*.c))
-CLUSTER := $(filter src/cluster/cluster.c src/cluster/distribute.c src/cluster/link.c src/cluster/worker.c \
-	src/app/render.c src/app/app.c,$(SOURCES))
+CLUSTER := $(filter-out src/cluster/schedule.c src/cluster/stop.c,$(wildcard src/cluster/*.c)) src/app/render.c src/app/app.c
 SERIAL := $(filter-out $(CLUSTER),$(SOURCES)) # all that links and is tested without MPI
 KERNEL_OBJECTS := $(KERNEL_SETS:%=$(BUILD)/src/ascent/winograd_kernels_%.o)
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(KERNEL_OBJECTS)
 TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
-TEST_HELPERS := $(BUILD)/tests/unit/weights_writer.o $(BUILD)/tests/unit/fixtures.o
+TEST_HELPERS := $(addprefix $(BUILD)/tests/unit/,weights_writer.o fixtures.o twin.o)
 
 all: $(BUILD)/filteratlas
 

@@ -8,15 +8,18 @@
 
 #include <stddef.h>
 
+enum { CLUSTER_HOST_SIZE = 256 };
+
 struct cluster {
     int rank, ranks;
-    char host[256]; /* this rank's */
-    char mpi[64];   /* "Open MPI 4.1.4" */
+    char host[CLUSTER_HOST_SIZE];     /* this rank's */
+    char (*hosts)[CLUSTER_HOST_SIZE]; /* on rank 0, all ranks' [ranks]; elsewhere NULL */
+    char mpi[64];                     /* "Open MPI 4.1.4" */
 };
 
 /* Starts MPI; alone, without a launcher, the program is a job of one rank. */
 void cluster_start(struct cluster *cluster);
-void cluster_end(void);
+void cluster_end(struct cluster *cluster);
 
 /* If any rank comes with a status other than STATUS_OK, all leave with the status and message of the lowest such rank;
  * a rank other than 0 is named in the message, with its host. error may be uninitialised where status is STATUS_OK. */
@@ -28,7 +31,7 @@ void cluster_broadcast(void *bytes, size_t size);
 /* Rank 0's weights to all ranks; the others come with an empty *weights and release it with weights_free. */
 int cluster_broadcast_weights(const struct cluster *cluster, struct weights *weights, struct error *error);
 
-/* On rank 0 the number of different hosts, elsewhere 0. */
-int cluster_hosts(const struct cluster *cluster);
+/* On rank 0 the number of different hosts. Not collective. */
+int cluster_count_hosts(const struct cluster *cluster);
 
 #endif

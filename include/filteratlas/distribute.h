@@ -22,8 +22,17 @@ struct drawing {
     char job_digest[SHA256_HEX_SIZE];
 };
 
+/* When to stop before all is drawn. Times in seconds of the monotonic clock. */
+struct stop_rules {
+    double deadline; /* nothing is drawn any more after that; INFINITY for none */
+    double grace;    /* how long units in flight may go on after a signal; negative: 1 s after SIGTERM, else for ever */
+    double silence;  /* a rank that draws and is not heard of for so long is taken for lost */
+    const char *file; /* when a file of this name appears, it is removed and the run stops */
+};
+
 /* What only rank 0 needs. */
 struct coordination {
+    struct stop_rules stop;
     struct schedule *schedule;
     const struct store *store;
     /* Called on rank 0's main thread for every filter that came in, and with NULL at least every 100 ms. */

@@ -15,9 +15,10 @@ struct network {
     const struct weights *weights;
     const struct winograd_kernels *kernels;
     struct first_layer first;
-    struct winograd_layer layer[VGG_MAX_LAYERS]; /* [0] is not used */
-    float *bias[VGG_MAX_LAYERS];                 /* padded; owned */
-    float *table[VGG_MAX_LAYERS][2][2];          /* [layer][direction][tile]; owned, NULL where not needed */
+    struct winograd_layer layer[VGG_MAX_LAYERS];   /* [0] is not used */
+    struct winograd_layer precise[VGG_MAX_LAYERS]; /* the same for small pictures, where it has tables */
+    float *bias[VGG_MAX_LAYERS];                   /* padded; owned */
+    float *table[VGG_MAX_LAYERS][2][2];            /* [layer][direction][tile]; owned, NULL where not needed */
 };
 
 /* Makes the tables for drawing layers up to `deepest` at the sizes of octaves: which tiles a layer uses, and so the

@@ -15,7 +15,7 @@ enum command { COMMAND_RENDER, COMMAND_PLAN, COMMAND_INSPECT, COMMAND_STITCH, CO
 
 enum progress_style { PROGRESS_AUTO, PROGRESS_BAR, PROGRESS_LINES, PROGRESS_NONE };
 
-enum { OPTIONS_MAX_RANKS = 32, OPTIONS_JOB_ENTRIES = 32 };
+enum { OPTIONS_MAX_RANKS = 32, OPTIONS_JOB_ENTRIES = 32, OPTIONS_TIME_AUTO = -1 };
 
 struct extent {
     int width, height; /* pixels */
@@ -44,7 +44,10 @@ struct options {
     struct range filters;
     /* run */
     bool trace, quiet, verbose;
-    int progress; /* enum progress_style */
+    int progress;        /* enum progress_style */
+    double time_limit;   /* seconds since the start, 0 for none, OPTIONS_TIME_AUTO */
+    double grace;        /* seconds, negative if not given */
+    double rank_timeout; /* seconds */
     /* plan */
     int ranks[OPTIONS_MAX_RANKS], ranks_count;
     double speed; /* GF/s per rank */

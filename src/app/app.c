@@ -5,6 +5,7 @@
 #include "filteratlas/png_file.h"
 #include "filteratlas/text.h"
 #include "filteratlas/weights.h"
+#include "filteratlas/winograd.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -39,7 +40,8 @@ static int print_text(void (*fill)(struct text *text)) {
 }
 
 static int print_version(void) {
-    printf("filteratlas %s\n%s\n%s\n%s\n", FILTERATLAS_VERSION, gemm_description(), png_description(),
+    printf("filteratlas %s\n%s convolutions\n%s\n%s\n%s\n", FILTERATLAS_VERSION,
+           winograd_kernels_name(winograd_find_kernels(NULL)), gemm_description(), png_description(),
            weights_description());
     return STATUS_OK;
 }

@@ -9,7 +9,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum type { TYPE_FLAG, TYPE_TEXT, TYPE_INTEGER, TYPE_REAL, TYPE_SEED, TYPE_SIZE, TYPE_RANGE, TYPE_CHOICE, TYPE_RANKS };
+enum type {
+    TYPE_FLAG,
+    TYPE_TEXT,
+    TYPE_INTEGER,
+    TYPE_REAL,
+    TYPE_SEED,
+    TYPE_SIZE,
+    TYPE_RANGE,
+    TYPE_CHOICE,
+    TYPE_RANKS,
+    TYPE_TIME
+};
 
 enum group { GROUP_FILES, GROUP_JOB, GROUP_SELECTION, GROUP_RUN, GROUP_OTHER };
 
@@ -68,6 +79,12 @@ static const struct row rows[] = {
      "keep the loss of every iteration, in trace.csv"},
     {"progress", 0, TYPE_CHOICE, GROUP_RUN, RENDER, FIELD(progress), "auto|bar|lines|none", "auto", 0, 0,
      "a bar on a terminal, lines in a log"},
+    {"time-limit", 0, TYPE_TIME, GROUP_RUN, RENDER, FIELD(time_limit), "[H:]M:S|auto", NULL, 0, 0,
+     "stop ahead of this time since the start, with exit status 75; auto: ahead of the Slurm job's end"},
+    {"grace", 0, TYPE_REAL, GROUP_RUN, RENDER, FIELD(grace), "S", NULL, 0, 1e6,
+     "seconds that units in flight may go on after a signal (default: 1 after SIGTERM, else until they are finished)"},
+    {"rank-timeout", 0, TYPE_REAL, GROUP_RUN, RENDER, FIELD(rank_timeout), "S", "300", 1, 1e6,
+     "seconds without a sign of life after which a rank is taken for lost"},
     {"quiet", 'q', TYPE_FLAG, GROUP_RUN, RENDER | STITCH, FIELD(quiet), NULL, NULL, 0, 0, "print nothing but errors"},
     {"verbose", 'v', TYPE_FLAG, GROUP_RUN, RENDER, FIELD(verbose), NULL, NULL, 0, 0, "a line for every filter"},
     {"ranks", 0, TYPE_RANKS, GROUP_OTHER, PLAN, FIELD(ranks), "N[,M...]", "1", 1, 1000000,
@@ -182,6 +199,25 @@ static bool parse_ranks(const struct row *row, const char *text, struct options 
     }
 }
 
+/* [H:]M:S in seconds, or "auto". */
+static bool parse_time(const char *text, double *seconds) {
+    *seconds = 0;
+    if (!strcmp(text, "auto")) {
+        *seconds = OPTIONS_TIME_AUTO;
+        return true;
+    }
+    for (int fields = 1;; fields++) {
+        char *end;
+        long value;
+        if (!parse_long(text, &end, 0, 1000000, &value) || (fields > 1 && value > 59))
+            return false;
+        *seconds = *seconds * 60 + (double)value;
+        if (*end != ':')
+            return !*end && fields > 1 && fields <= 3 && *seconds > 0;
+        text = end + 1;
+    }
+}
+
 static bool parse_value(const struct row *row, const char *text, struct options *options) {
     void *field = (char *)options + row->offset;
     switch (row->type) {
@@ -205,6 +241,8 @@ static bool parse_value(const struct row *row, const char *text, struct options 
         return parse_choice(row->argument, text, field);
     case TYPE_RANKS:
         return parse_ranks(row, text, options);
+    case TYPE_TIME:
+        return parse_time(text, field);
     }
     return false;
 }
@@ -233,6 +271,9 @@ static void describe_allowed(const struct row *row, char *text, size_t size) {
     case TYPE_RANKS:
         snprintf(text, size, "give numbers of ranks from 1 to %.0f, at most %d of them, with commas between", row->most,
                  OPTIONS_MAX_RANKS);
+        break;
+    case TYPE_TIME:
+        snprintf(text, size, "give M:S or H:M:S, or auto in a Slurm job");
         break;
     case TYPE_FLAG:
     case TYPE_TEXT:
@@ -323,7 +364,7 @@ static int refuse_option(enum command command, const char *word, struct error *e
 }
 
 static void set_defaults(struct options *options) {
-    *options = (struct options){0};
+    *options = (struct options){.grace = -1};
     for (int r = 0; r < ROWS; r++)
         if (rows[r].standard)
             parse_value(&rows[r], rows[r].standard, options);

@@ -6,10 +6,13 @@
 #include "filteratlas/png_file.h"
 #include "filteratlas/progress.h"
 #include "filteratlas/selection.h"
+#include "filteratlas/stop.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* Raised whenever a change may alter the bytes of a picture: an older store is then refused, not mixed. */
 static const char ARITHMETIC[] = "1";
@@ -30,6 +33,7 @@ struct run {
     struct unit_list units;
     struct schedule schedule;
     struct progress progress;
+    double start, deadline; /* seconds of the monotonic clock */
 };
 
 static int open_store(struct run *run, struct error *error) {
@@ -69,10 +73,28 @@ static bool wanted(const void *context, int layer, int filter) {
            !(drawn->count && bsearch(&key, drawn->filter, drawn->count, sizeof key, by_index));
 }
 
+/* When to stop, by the monotonic clock, with a margin for the last commits. INFINITY without a limit. */
+static int set_deadline(struct run *run, struct error *error) {
+    static const double margin = 5;
+    double limit = run->options.time_limit, now = progress_now();
+    run->deadline = INFINITY;
+    if (limit > 0)
+        run->deadline = run->start + limit - fmin(margin, limit / 10);
+    if (limit != OPTIONS_TIME_AUTO)
+        return STATUS_OK;
+    double end = stop_slurm_end();
+    if (end <= 0)
+        return error_set(error, STATUS_USAGE, "--time-limit auto: Slurm gives no end of this job; give [H:]M:S");
+    run->deadline = now + (end - (double)time(NULL)) - margin;
+    return STATUS_OK;
+}
+
 /* All that rank 0 checks and reads before anything starts. */
 static int prepare_rank_0(struct run *run, struct error *error) {
     const struct options *options = &run->options;
-    int status = weights_read(options->weights, &run->weights, error);
+    int status = set_deadline(run, error);
+    if (!status)
+        status = weights_read(options->weights, &run->weights, error);
     if (!status)
         status = selection_make(options, &run->weights.net, &run->selection, error);
     if (!status)
@@ -146,8 +168,9 @@ static void print_header(const struct run *run, int hosts) {
     processor_name(processor, sizeof processor);
     printf("filteratlas %s, %s, %s, %s, %s\n", FILTERATLAS_VERSION, run->cluster.mpi, gemm_description(),
            png_description(), weights_description());
-    printf("%d rank%s on %d host%s (%s first), one drawing thread each, %s\n", run->cluster.ranks,
-           run->cluster.ranks == 1 ? "" : "s", hosts, hosts == 1 ? "" : "s", run->cluster.host, processor);
+    printf("%d rank%s on %d host%s (%s first), one drawing thread each, %s, %s convolutions\n", run->cluster.ranks,
+           run->cluster.ranks == 1 ? "" : "s", hosts, hosts == 1 ? "" : "s", run->cluster.host, processor,
+           winograd_kernels_name(run->network.kernels));
     printf("weights %s: %s, %d filters, SHA-256 %.16s...\n", o->weights, run->weights.net.variant,
            vgg_filters(&run->weights.net), run->weights.sha256);
     printf("job %.16s...: %dx%d pixels, %d octaves of %d steps, factor %g, seed %llu\n", run->store.job_digest,
@@ -171,13 +194,29 @@ static void print_totals(const struct run *run, double seconds) {
     fflush(stdout);
 }
 
+/* How long a drawing rank may say nothing: it gives signs of life between iterations, and one may take long where
+ * pictures are huge or cores are shared, at 10 GF/s say. */
+static double silence(const struct run *run) {
+    const struct octaves *octaves = &run->job.octaves;
+    const struct vgg *net = &run->network.net;
+    double flops =
+        vgg_gradient_flops(net, net->layers - 1, octaves->height[octaves->steps], octaves->width[octaves->steps]);
+    return run->options.rank_timeout + run->options.batch * flops / 1e10;
+}
+
 /* Draws, then makes the common files. Collective. */
 static int draw(struct run *run, struct error *error) {
-    const struct coordination coordination = {&run->schedule, &run->store, progress_filter, &run->progress};
     bool first = run->cluster.rank == 0;
-    int hosts = cluster_hosts(&run->cluster);
+    char stop_file[DURABLE_PATH_SIZE];
+    snprintf(stop_file, sizeof stop_file, "%s/stop", run->store.folder);
+    const struct coordination coordination = {
+        .stop = {.deadline = run->deadline, .grace = run->options.grace, .silence = silence(run), .file = stop_file},
+        .schedule = &run->schedule,
+        .store = &run->store,
+        .progress = progress_filter,
+        .context = &run->progress};
     if (first && !run->options.quiet)
-        print_header(run, hosts);
+        print_header(run, cluster_count_hosts(&run->cluster));
     if (first && run->damaged)
         fprintf(stderr, "filteratlas: %s: %d filters are damaged or incomplete in the store and are drawn again\n",
                 run->options.out, run->damaged);
@@ -214,9 +253,10 @@ static int run_parse(struct run *run, int argc, char **argv, struct error *error
 }
 
 int app_render(int argc, char **argv) {
-    struct run run = {0};
+    struct run run = {.start = progress_now()};
     struct error error;
     cluster_start(&run.cluster);
+    stop_catch_signals();
     gemm_use_one_thread();
     int status = run_parse(&run, argc, argv, &error);
     if (!status && !run.options.help) {
@@ -231,6 +271,6 @@ int app_render(int argc, char **argv) {
     if (status && run.cluster.rank == 0)
         app_report(&error);
     run_free(&run);
-    cluster_end();
+    cluster_end(&run.cluster);
     return status;
 }

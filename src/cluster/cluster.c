@@ -20,9 +20,17 @@ void cluster_start(struct cluster *cluster) {
     char *v = strstr(cluster->mpi, "MPI v");
     if (v)
         memmove(v + 4, v + 5, strlen(v + 5) + 1); /* "Open MPI v4.1.4" */
+    cluster->hosts = cluster->rank == 0 ? malloc(cluster->ranks * sizeof *cluster->hosts) : NULL;
+    if (cluster->rank == 0 && !cluster->hosts)
+        MPI_Abort(MPI_COMM_WORLD, STATUS_FAILURE);
+    MPI_Gather(cluster->host, CLUSTER_HOST_SIZE, MPI_BYTE, cluster->hosts, CLUSTER_HOST_SIZE, MPI_BYTE, 0,
+               MPI_COMM_WORLD);
 }
 
-void cluster_end(void) { MPI_Finalize(); }
+void cluster_end(struct cluster *cluster) {
+    free(cluster->hosts);
+    MPI_Finalize();
+}
 
 int cluster_agree(const struct cluster *cluster, int status, struct error *error) {
     int mine = status ? cluster->rank : cluster->ranks, first;
@@ -59,16 +67,16 @@ int cluster_broadcast_weights(const struct cluster *cluster, struct weights *wei
 
 static int by_name(const void *a, const void *b) { return strcmp(a, b); }
 
-int cluster_hosts(const struct cluster *cluster) {
-    size_t size = sizeof cluster->host;
-    char *hosts = cluster->rank == 0 ? malloc(cluster->ranks * size) : NULL;
-    MPI_Gather(cluster->host, (int)size, MPI_BYTE, hosts, (int)size, MPI_BYTE, 0, MPI_COMM_WORLD);
-    if (!hosts)
-        return 0;
-    qsort(hosts, cluster->ranks, size, by_name);
+int cluster_count_hosts(const struct cluster *cluster) {
+    size_t bytes = cluster->ranks * sizeof *cluster->hosts;
+    char(*sorted)[CLUSTER_HOST_SIZE] = malloc(bytes);
     int different = 1;
+    if (!sorted)
+        return different;
+    memcpy(sorted, cluster->hosts, bytes);
+    qsort(sorted, cluster->ranks, sizeof *sorted, by_name);
     for (int r = 1; r < cluster->ranks; r++)
-        different += strcmp(hosts + r * size, hosts + (r - 1) * size) != 0;
-    free(hosts);
+        different += strcmp(sorted[r], sorted[r - 1]) != 0;
+    free(sorted);
     return different;
 }

@@ -1,10 +1,19 @@
 #include "link.h"
 
+#include "filteratlas/stop.h"
+
 #include <mpi.h>
 #include <stdlib.h>
 #include <time.h>
 
-static const long PAUSE = 2000000; /* nanoseconds; a unit takes seconds */
+static const long PAUSE = 2000000;     /* nanoseconds; a unit takes seconds */
+static const double ALIVE_SECONDS = 5; /* between two signs of life */
+
+double link_now(void) {
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
+}
 
 void link_pause(void) { nanosleep(&(struct timespec){0, PAUSE}, NULL); }
 
@@ -71,6 +80,7 @@ static struct unit mailbox_wait(struct mailbox *mailbox) {
 }
 
 void link_send(struct link *link, struct report *report) {
+    link->told = link_now();
     if (link->mailbox) {
         mailbox_put(link->mailbox, report);
         return;
@@ -79,10 +89,30 @@ void link_send(struct link *link, struct report *report) {
     free(report);
 }
 
+void link_say(struct link *link, enum report_kind kind, const struct unit *unit, const struct error *error) {
+    struct report *report = report_make(kind, unit, 0, 0);
+    if (!report)
+        abort(); /* a kilobyte that isn't there: the pictures' memory was given back by now */
+    if (error)
+        report->error = *error;
+    report->signal = link->signal;
+    link_send(link, report);
+}
+
+/* Rank 0's main thread sees signals to its process by itself. */
+static void pass_on_signal(struct link *link) {
+    if (link->mailbox || stop_signal() == link->signal)
+        return;
+    link->signal = stop_signal();
+    link_say(link, REPORT_SIGNAL, NULL, NULL);
+}
+
 /* Polls, since a blocking receive keeps a core busy: at the end of a run many ranks wait for the last one. */
-static struct unit wait_for_message(void) {
+static struct unit wait_for_message(struct link *link) {
     struct unit unit;
-    for (int arrived = 0; !arrived;) {
+    int arrived = 0;
+    while (!arrived) {
+        pass_on_signal(link);
         MPI_Iprobe(0, TAG_UNIT, MPI_COMM_WORLD, &arrived, MPI_STATUS_IGNORE);
         if (!arrived)
             link_pause();
@@ -92,12 +122,15 @@ static struct unit wait_for_message(void) {
 }
 
 bool link_receive(struct link *link, struct unit *unit) {
-    *unit = link->mailbox ? mailbox_wait(link->mailbox) : wait_for_message();
+    *unit = link->mailbox ? mailbox_wait(link->mailbox) : wait_for_message(link);
     return unit->layer >= 0;
 }
 
 bool link_cancelled(struct link *link) {
     int arrived = 0;
+    pass_on_signal(link);
+    if (link_now() - link->told > ALIVE_SECONDS)
+        link_say(link, REPORT_ALIVE, NULL, NULL);
     if (!link->mailbox)
         MPI_Iprobe(0, TAG_CANCEL, MPI_COMM_WORLD, &arrived, MPI_STATUS_IGNORE);
     if (arrived) {

@@ -16,7 +16,9 @@ enum report_kind {
     REPORT_READY,  /* asks for a unit */
     REPORT_FILTER, /* a filter is drawn: head, trace, PNG file */
     REPORT_DONE,   /* the unit is complete */
-    REPORT_FAILED  /* the unit could not be drawn: error */
+    REPORT_FAILED, /* the unit could not be drawn: error */
+    REPORT_ALIVE,  /* a sign of life */
+    REPORT_SIGNAL  /* the rank was asked to stop: signal */
 };
 
 struct report {
@@ -25,6 +27,7 @@ struct report {
     struct store_filter filter;
     int iterations;  /* losses behind the head */
     size_t png_size; /* bytes behind the losses; 0 for a dead filter */
+    int signal;
     struct error error;
     char body[]; /* float [iterations], then the PNG file */
 };
@@ -49,24 +52,33 @@ void mailbox_destroy(struct mailbox *mailbox);
 struct report *mailbox_take(struct mailbox *mailbox);
 void mailbox_answer(struct mailbox *mailbox, const struct unit *unit);
 
-/* The drawing rank's end. mailbox is NULL for MPI. */
+/* The drawing rank's end. */
 struct link {
-    struct mailbox *mailbox;
+    struct mailbox *mailbox; /* NULL for MPI */
     atomic_bool cancelled;
+    int signal;  /* the last one reported */
+    double told; /* when the last report was sent, seconds of the monotonic clock */
 };
 
 /* Sends and frees a report. */
 void link_send(struct link *link, struct report *report);
 
+/* Sends a report without a body. */
+void link_say(struct link *link, enum report_kind kind, const struct unit *unit, const struct error *error);
+
 /* Waits for the answer to REPORT_READY: false if there is nothing more to draw. */
 bool link_receive(struct link *link, struct unit *unit);
 
-/* Whether the coordinator has called the drawing off. */
+/* To be called often while drawing: gives a sign of life now and then, passes on a signal, and tells whether the
+ * coordinator has called the drawing off. */
 bool link_cancelled(struct link *link);
 
 enum { TAG_REPORT = 1, TAG_UNIT, TAG_CANCEL };
 
 /* Sleeps between two polls. */
 void link_pause(void);
+
+/* Seconds of the monotonic clock. */
+double link_now(void);
 
 #endif

@@ -5,13 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-
-static double now(void) {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
-}
 
 static bool goes_on(void *link) { return !link_cancelled(link); }
 
@@ -54,33 +47,23 @@ static int send_result(const struct drawing *drawing, const struct unit *unit, c
 static int draw_unit(const struct drawing *drawing, const struct unit *unit, struct link *link, struct error *error) {
     int filters[SCHEDULE_MAX_BATCH], count = unit_filters(unit, drawing->batch, filters);
     struct ascent_result results[SCHEDULE_MAX_BATCH];
-    double start = now();
+    double start = link_now();
     int status = ascent_draw(drawing->ascent, unit->layer, filters, count, goes_on, link, results, error);
-    double seconds = (now() - start) / count;
+    double seconds = (link_now() - start) / count;
     for (int i = 0; i < count && !status; i++)
         status = send_result(drawing, unit, &results[i], seconds, link, error);
     return status;
 }
 
-/* A report without a body. There is always memory for it: the pictures' is given back by then. */
-static void say(struct link *link, enum report_kind kind, const struct unit *unit, const struct error *error) {
-    struct report *report = report_make(kind, unit, 0, 0);
-    if (!report)
-        abort();
-    if (error)
-        report->error = *error;
-    link_send(link, report);
-}
-
 void worker_run(const struct drawing *drawing, struct link *link) {
     struct unit unit;
     struct error error;
-    say(link, REPORT_READY, NULL, NULL);
+    link_say(link, REPORT_READY, NULL, NULL);
     while (link_receive(link, &unit)) {
         if (draw_unit(drawing, &unit, link, &error))
-            say(link, REPORT_FAILED, &unit, &error);
+            link_say(link, REPORT_FAILED, &unit, &error);
         else
-            say(link, REPORT_DONE, &unit, NULL);
-        say(link, REPORT_READY, NULL, NULL);
+            link_say(link, REPORT_DONE, &unit, NULL);
+        link_say(link, REPORT_READY, NULL, NULL);
     }
 }

@@ -214,7 +214,7 @@ void guarded_free(void *buffer) {
     memcpy(&bytes, memory, sizeof bytes);
     for (size_t i = sizeof bytes; i < FRONT; i++)
         assert_int_equal(memory[i], 0xff);
-    for (size_t i = 0; i < BACK; i++)
+    for (int i = 0; i < BACK; i++)
         assert_int_equal(memory[FRONT + bytes + i], 0xff);
     free(memory);
 }

@@ -1,0 +1,19 @@
+/* Being asked to stop: signals, a time limit, a file. Any rank may get a signal; it is rank 0 that decides. */
+#ifndef FILTERATLAS_STOP_H
+#define FILTERATLAS_STOP_H
+
+/* Catches SIGUSR1, SIGUSR2, SIGTERM and SIGINT from now on: what Slurm sends ahead of the limit and at it, what mpirun
+ * passes on, and Ctrl-C. The handler notes the signal and does nothing else. */
+void stop_catch_signals(void);
+
+/* The last signal caught, 0 if there was none. */
+int stop_signal(void);
+
+/* "SIGTERM" and so on. Static. */
+const char *stop_signal_name(int signal);
+
+/* When Slurm will end this job, in seconds of the system clock since 1970: SLURM_JOB_END_TIME, else what scontrol
+ * says; 0 if this is no Slurm job or it has no limit. May run a command: for rank 0, at the start. */
+double stop_slurm_end(void);
+
+#endif

@@ -1,0 +1,257 @@
+#include "coordinator.h"
+
+#include "filteratlas/stop.h"
+#include "filteratlas/text.h"
+
+#include <math.h>
+#include <mpi.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* What is known of a rank and of the unit it is drawing. */
+struct peer {
+    struct store_filter filter[SCHEDULE_MAX_BATCH];
+    int filters;
+    struct text trace;
+    bool drawing;
+    double since; /* when the unit was handed out */
+    double heard; /* when its last report came */
+};
+
+struct coordinator {
+    const struct cluster *cluster;
+    const struct drawing *drawing;
+    const struct coordination *coordination;
+    struct link *local;
+    struct peer *peer;       /* [ranks] */
+    int active;              /* ranks that have not been told to end */
+    int committed;           /* units */
+    double seconds_per_flop; /* of the slowest unit so far */
+    double file_looked_for;  /* when */
+    int signal;              /* the last one acted on */
+    bool stopping;           /* nothing more is handed out */
+    double drop_at;          /* while stopping, when units in flight are called off */
+    int status;              /* the first failure; then nothing more is kept either */
+    struct error error;
+};
+
+/* Stopping ------------------------------------------------------------------------------------------------------ */
+
+/* Notes the first failure and calls off what the ranks are drawing. */
+static void call_off(struct coordinator *c, int status, const struct error *error) {
+    if (c->status)
+        return;
+    c->status = status;
+    c->error = *error;
+    atomic_store(&c->local->cancelled, true);
+    for (int rank = 1; rank < c->cluster->ranks; rank++)
+        if (c->peer[rank].drawing)
+            MPI_Send(NULL, 0, MPI_BYTE, rank, TAG_CANCEL, MPI_COMM_WORLD);
+}
+
+/* From now on nothing is handed out; units in flight may go on for `grace` seconds. The first reason is kept. */
+static void stop(struct coordinator *c, double grace, const char *reason) {
+    if (!c->stopping)
+        error_set(&c->error, STATUS_STOPPED,
+                  "%s: stopped before all was drawn, nothing finished is lost; run the same "
+                  "command again to go on",
+                  reason);
+    c->stopping = true;
+    c->drop_at = fmin(c->drop_at, link_now() + grace);
+}
+
+/* A second signal while stopping means: at once. */
+static void stop_for_signal(struct coordinator *c, int signal) {
+    static const double sigterm_grace = 1; /* mpirun kills about 2 s after it has passed on SIGTERM */
+    double grace = c->coordination->stop.grace;
+    if (grace < 0)
+        grace = signal == SIGTERM ? sigterm_grace : INFINITY;
+    stop(c, c->signal && c->signal != signal ? 0 : grace, stop_signal_name(signal));
+    c->signal = signal;
+}
+
+static void look_for_stop_file(struct coordinator *c, double now) {
+    const char *file = c->coordination->stop.file;
+    if (now - c->file_looked_for < 0.5)
+        return;
+    c->file_looked_for = now;
+    if (unlink(file) == 0)
+        stop(c, INFINITY, file);
+}
+
+/* A rank that neither draws on nor answers can't be reached any more, so the job ends here. */
+static void check_silence(const struct coordinator *c, double now) {
+    for (int rank = 0; rank < c->cluster->ranks; rank++) {
+        double silent = now - c->peer[rank].heard;
+        if (!c->peer[rank].drawing || silent < c->coordination->stop.silence)
+            continue;
+        fprintf(stderr,
+                "filteratlas: rank %d on %s: no sign of life for %.0f s; what is finished is kept, run the same "
+                "command again\n",
+                rank, c->cluster->hosts[rank], silent);
+        MPI_Abort(MPI_COMM_WORLD, STATUS_FAILURE);
+    }
+}
+
+static void check_stop(struct coordinator *c) {
+    double now = link_now();
+    if (stop_signal() && stop_signal() != c->signal)
+        stop_for_signal(c, stop_signal());
+    if (now >= c->coordination->stop.deadline)
+        stop(c, 0, "time limit");
+    look_for_stop_file(c, now);
+    check_silence(c, now);
+    if (c->stopping && now >= c->drop_at && !c->status) {
+        struct error stopped = c->error;
+        call_off(c, STATUS_STOPPED, &stopped);
+    }
+}
+
+/* Units ---------------------------------------------------------------------------------------------------------- */
+
+/* The next unit for a rank, NULL if there is none or none that would be finished in time. */
+static const struct unit *next_unit(struct coordinator *c, int rank) {
+    const struct unit *unit = c->status || c->stopping ? NULL : schedule_next(c->coordination->schedule, rank);
+    double margin = 1.1; /* units of one kind differ by so much */
+    if (!unit || link_now() + margin * unit->flops * c->seconds_per_flop < c->coordination->stop.deadline)
+        return unit;
+    stop(c, INFINITY, "time limit");
+    return NULL;
+}
+
+static void answer(struct coordinator *c, int rank, const struct unit *unit) {
+    static const struct unit none = {.layer = -1};
+    c->peer[rank].drawing = unit != NULL;
+    c->peer[rank].since = link_now();
+    c->active -= unit == NULL;
+    unit = unit ? unit : &none;
+    if (rank == 0)
+        mailbox_answer(c->local->mailbox, unit);
+    else
+        MPI_Send(unit, sizeof *unit, MPI_BYTE, rank, TAG_UNIT, MPI_COMM_WORLD);
+}
+
+static void append_trace(const struct coordinator *c, const struct report *report, struct text *trace) {
+    const float *loss = (const float *)(const void *)report->body;
+    int epochs = c->drawing->job->epochs;
+    for (int i = 0; i < report->iterations; i++)
+        text_append(trace, "%s,%d,%d,%d,%.9g\n", c->drawing->net->layer[report->unit.layer].name, report->filter.index,
+                    i / epochs, i % epochs, loss[i]);
+}
+
+static int keep_filter(struct coordinator *c, int rank, struct report *report, struct error *error) {
+    struct peer *peer = &c->peer[rank];
+    const char *layer = c->drawing->net->layer[report->unit.layer].name;
+    report->filter.rank = rank;
+    int status = STATUS_OK;
+    if (!report->filter.dead)
+        status = store_put_picture(c->coordination->store, layer, &report->filter,
+                                   report->body + report->iterations * sizeof(float), report->png_size, error);
+    if (status)
+        return status;
+    peer->filter[peer->filters++] = report->filter;
+    append_trace(c, report, &peer->trace);
+    c->coordination->progress(c->coordination->context, layer, &report->filter);
+    return STATUS_OK;
+}
+
+static int commit(struct coordinator *c, int rank, const struct unit *unit, struct error *error) {
+    struct peer *peer = &c->peer[rank];
+    c->seconds_per_flop = fmax(c->seconds_per_flop, (link_now() - peer->since) / unit->flops);
+    c->committed++;
+    return store_commit_unit(c->coordination->store, c->drawing->net->layer[unit->layer].name, unit->index,
+                             peer->filter, peer->filters, peer->trace.size ? peer->trace.bytes : NULL, error);
+}
+
+/* Reports -------------------------------------------------------------------------------------------------------- */
+
+static void take_report(struct coordinator *c, int rank, struct report *report) {
+    struct error error;
+    int status = STATUS_OK;
+    c->peer[rank].heard = link_now();
+    switch (report->kind) {
+    case REPORT_READY:
+        c->peer[rank].filters = 0;
+        text_free(&c->peer[rank].trace);
+        answer(c, rank, next_unit(c, rank));
+        break;
+    case REPORT_FILTER:
+        status = c->status ? STATUS_OK : keep_filter(c, rank, report, &error);
+        break;
+    case REPORT_DONE:
+        status = c->status ? STATUS_OK : commit(c, rank, &report->unit, &error);
+        break;
+    case REPORT_FAILED:
+        error = report->error;
+        status = error.status;
+        break;
+    case REPORT_SIGNAL:
+        if (report->signal != c->signal)
+            stop_for_signal(c, report->signal);
+        break;
+    case REPORT_ALIVE:
+        break;
+    }
+    if (status)
+        call_off(c, status, &error);
+    free(report);
+}
+
+/* The next report of any rank, NULL if none is there. */
+static struct report *poll_reports(struct coordinator *c, int *rank) {
+    int arrived, size;
+    MPI_Status status;
+    *rank = 0;
+    struct report *report = mailbox_take(c->local->mailbox);
+    if (report)
+        return report;
+    MPI_Iprobe(MPI_ANY_SOURCE, TAG_REPORT, MPI_COMM_WORLD, &arrived, &status);
+    if (!arrived)
+        return NULL;
+    MPI_Get_count(&status, MPI_BYTE, &size);
+    *rank = status.MPI_SOURCE;
+    report = malloc((size_t)size);
+    if (!report)
+        MPI_Abort(MPI_COMM_WORLD, STATUS_FAILURE);
+    MPI_Recv(report, size, MPI_BYTE, *rank, TAG_REPORT, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+    return report;
+}
+
+static void coordinate(struct coordinator *c) {
+    while (c->active) {
+        int rank;
+        check_stop(c);
+        struct report *report = poll_reports(c, &rank);
+        if (report) {
+            take_report(c, rank, report);
+            continue;
+        }
+        c->coordination->progress(c->coordination->context, NULL, NULL);
+        link_pause();
+    }
+}
+
+int coordinator_run(const struct cluster *cluster, const struct drawing *drawing,
+                    const struct coordination *coordination, struct link *local, struct error *error) {
+    struct coordinator c = {.cluster = cluster,
+                            .drawing = drawing,
+                            .coordination = coordination,
+                            .local = local,
+                            .active = cluster->ranks,
+                            .drop_at = INFINITY};
+    c.peer = calloc(cluster->ranks, sizeof *c.peer);
+    if (!c.peer) {
+        fprintf(stderr, "filteratlas: rank 0: out of memory; use fewer ranks on its node\n");
+        MPI_Abort(MPI_COMM_WORLD, STATUS_FAILURE); /* the others wait for units by now */
+    }
+    coordinate(&c);
+    if (!c.status && c.stopping && c.committed < coordination->schedule->list->count)
+        c.status = STATUS_STOPPED;
+    for (int rank = 0; rank < cluster->ranks; rank++)
+        text_free(&c.peer[rank].trace);
+    free(c.peer);
+    *error = c.error;
+    return c.status;
+}

@@ -1,0 +1,61 @@
+#include "filteratlas/stop.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static volatile sig_atomic_t caught;
+
+static void note(int signal) { caught = signal; }
+
+void stop_catch_signals(void) {
+    static const int signals[] = {SIGUSR1, SIGUSR2, SIGTERM, SIGINT};
+    struct sigaction action = {.sa_handler = note, .sa_flags = SA_RESTART};
+    sigemptyset(&action.sa_mask);
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+        sigaction(signals[i], &action, NULL);
+}
+
+int stop_signal(void) { return caught; }
+
+const char *stop_signal_name(int signal) {
+    switch (signal) {
+    case SIGUSR1:
+        return "SIGUSR1";
+    case SIGUSR2:
+        return "SIGUSR2";
+    case SIGTERM:
+        return "SIGTERM";
+    case SIGINT:
+        return "SIGINT";
+    default:
+        return "a signal";
+    }
+}
+
+/* "... EndTime=2026-01-31T12:00:00 ..." in what `scontrol show job` prints, local time; 0 for "Unknown". */
+static double parse_end_time(const char *text) {
+    const char *value = strstr(text, "EndTime=");
+    struct tm time = {.tm_isdst = -1};
+    if (!value || !strptime(value + strlen("EndTime="), "%Y-%m-%dT%H:%M:%S", &time))
+        return 0;
+    return (double)mktime(&time);
+}
+
+double stop_slurm_end(void) {
+    const char *end = getenv("SLURM_JOB_END_TIME"), *job = getenv("SLURM_JOB_ID");
+    if (end)
+        return strtod(end, NULL);
+    if (!job || strspn(job, "0123456789") != strlen(job))
+        return 0;
+    char command[64], text[4096];
+    snprintf(command, sizeof command, "scontrol show job -o %s 2>/dev/null", job);
+    FILE *output = popen(command, "r");
+    if (!output)
+        return 0;
+    text[fread(text, 1, sizeof text - 1, output)] = 0;
+    pclose(output);
+    return parse_end_time(text);
+}
