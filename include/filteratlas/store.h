@@ -15,6 +15,7 @@
 
 #include "filteratlas/durable.h"
 #include "filteratlas/error.h"
+#include "filteratlas/lock.h"
 #include "filteratlas/sha256.h"
 
 #include <stdbool.h>
@@ -48,6 +49,7 @@ struct store_layer {
 struct store {
     char folder[DURABLE_PATH_SIZE - 256]; /* leaves room for the names below it */
     char job_digest[SHA256_HEX_SIZE];     /* of job.txt */
+    const struct lock *lock;              /* what the writer holds, or NULL; not owned */
 };
 
 /* Makes the folder and job.txt, or checks that the job.txt there says the same: if not, STATUS_OTHER_JOB with a message
@@ -57,6 +59,9 @@ int store_open(const char *folder, const struct store_entry *job, int entries, s
 
 /* A store that is there already, whatever its job. STATUS_USAGE if the folder has no job.txt. */
 int store_open_existing(const char *folder, struct store *store, struct error *error);
+
+/* A writer takes the locks of the layers it will commit to first, with lock_take, and puts them into *store: a commit
+ * after one was lost is refused with STATUS_FAILURE. */
 
 /* Writes a live filter's PNG file under its temporary name and notes its length and checksum in *filter. */
 int store_put_picture(const struct store *store, const char *layer, struct store_filter *filter, const void *png,

@@ -48,7 +48,7 @@ static int publish_mosaic(const struct store *store, const struct store_layer *l
     return STATUS_OK;
 }
 
-int command_publish(const struct store *store, const char *list, const struct options *options, struct error *error) {
+static int publish(const struct store *store, const char *list, const struct options *options, struct error *error) {
     char names[VGG_MAX_LAYERS][32];
     struct store_layer layers[VGG_MAX_LAYERS] = {0};
     int count = store_layers(store, names, VGG_MAX_LAYERS), status = STATUS_OK, damaged;
@@ -63,5 +63,15 @@ int command_publish(const struct store *store, const char *list, const struct op
         status = tables_write_trace(store, layers, count, error);
     for (int l = 0; l < count; l++)
         store_layer_free(&layers[l]);
+    return status;
+}
+
+int command_publish(const struct store *store, const char *list, const struct options *options, struct error *error) {
+    static const char *const common[] = {"atlas"};
+    struct lock *lock;
+    int status = lock_take(store->folder, common, 1, true, &lock, error);
+    if (!status)
+        status = publish(store, list, options, error);
+    lock_release(lock);
     return status;
 }

@@ -16,7 +16,7 @@ void command_print_help(enum command command);
 struct ascent_job command_job(const struct options *options);
 
 /* Brings the mosaics of `layers` (NULL: all that the store holds) and the tables up to date with the store. Unless
- * quiet, a line on standard output for every layer. */
+ * quiet, a line on standard output for every layer. Waits while another process does the same. */
 int command_publish(const struct store *store, const char *layers, const struct options *options, struct error *error);
 
 #endif

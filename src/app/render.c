@@ -28,6 +28,7 @@ struct run {
 
     struct selection selection;
     struct store store;
+    struct lock *lock;
     struct store_layer drawn[VGG_MAX_LAYERS]; /* what was in the store before */
     int damaged;
     struct unit_list units;
@@ -46,6 +47,18 @@ static int open_store(struct run *run, struct error *error) {
     count += options_job_entries(&run->options, &values, entries + count);
     int status = store_open(run->options.out, entries, count, &run->store, error);
     text_free(&values);
+    return status;
+}
+
+/* This run becomes the one writer of the layers it has selected. */
+static int lock_layers(struct run *run, struct error *error) {
+    const char *names[VGG_MAX_LAYERS];
+    int count = 0;
+    for (int l = 0; l < run->weights.net.layers; l++)
+        if (run->selection.layer[l])
+            names[count++] = run->weights.net.layer[l].name;
+    int status = lock_take(run->store.folder, names, count, false, &run->lock, error);
+    run->store.lock = run->lock;
     return status;
 }
 
@@ -101,6 +114,8 @@ static int prepare_rank_0(struct run *run, struct error *error) {
         status = selection_check_size(&run->selection, options, &run->weights.net, error);
     if (!status)
         status = open_store(run, error);
+    if (!status)
+        status = lock_layers(run, error);
     if (!status)
         status = read_drawn(run, error);
     if (!status)
@@ -242,6 +257,7 @@ static void run_free(struct run *run) {
         store_layer_free(&run->drawn[l]);
     schedule_free(&run->schedule);
     unit_list_free(&run->units);
+    lock_release(run->lock);
 }
 
 /* Every rank parses the same command line and comes to the same result; rank 0 says it. */

@@ -122,6 +122,7 @@ int store_open(const char *folder, const struct store_entry *job, int entries, s
                struct error *error) {
     struct text wanted = {0}, found = {0};
     char path[DURABLE_PATH_SIZE];
+    store->lock = NULL;
     int status = set_folder(folder, store, error);
     if (!status)
         status = make_folders(store->folder, error);
@@ -147,6 +148,7 @@ int store_open(const char *folder, const struct store_entry *job, int entries, s
 int store_open_existing(const char *folder, struct store *store, struct error *error) {
     struct text found = {0};
     char path[DURABLE_PATH_SIZE];
+    store->lock = NULL;
     int status = set_folder(folder, store, error);
     if (status)
         return status;
@@ -244,6 +246,12 @@ static int merge(const char *path, const struct store_filter *filters, int count
 }
 
 static int make_layer_folders(const struct store *store, const char *layer, struct error *error) {
+    if (lock_is_lost(store->lock))
+        return error_set(
+            error, STATUS_FAILURE,
+            "%s: this run's lock is gone: the folder was removed, or another process took over while this one stood "
+            "still; run the same command again",
+            store->folder);
     static const char *const kinds[] = {"filters", "units"};
     for (int i = 0; i < 2; i++) {
         char path[DURABLE_PATH_SIZE];
