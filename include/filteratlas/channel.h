@@ -8,20 +8,17 @@ struct channel {
     const float *kernel; /* [3][3][in_channels][out_channels] */
     const float *bias;   /* [out_channels] */
     int in_channels, out_channels;
+    int in_stride; /* floats from one position of the input to the next: in_channels, or more with padding */
     int channel;
 };
 
-/* Floats from one position of the input to the next: in_channels rounded up to a multiple of 16, but 3 for the picture.
- */
-int channel_stride(int in_channels);
-
 /* Floats of scratch memory for a map of that size. */
-size_t channel_scratch(int in_channels, int height, int width);
+size_t channel_scratch(int in_stride, int height, int width);
 
-/* in [height][width][stride] -> z [height][width], before the ReLU. */
+/* in [height][width][in_stride] -> z [height][width], before the ReLU. */
 void channel_forward(const struct channel *channel, const float *in, int height, int width, float *z, float *scratch);
 
-/* z_gradient [height][width] -> in_gradient [height][width][stride]; padding channels become 0. */
+/* z_gradient [height][width] -> in_gradient [height][width][in_stride]; padding channels become 0. */
 void channel_backward(const struct channel *channel, const float *z_gradient, int height, int width, float *in_gradient,
                       float *scratch);
 

@@ -79,6 +79,9 @@ int store_read_layer(const struct store *store, const char *name, struct store_l
                      struct error *error);
 void store_layer_free(struct store_layer *layer);
 
+/* Whether a filter is among those of a layer. */
+bool store_layer_has(const struct store_layer *layer, int filter);
+
 /* The names of all layers in the store, in the order of the network, at most `most`; returns their number. */
 int store_layers(const struct store *store, char names[][32], int most);
 

@@ -73,17 +73,9 @@ static int read_drawn(struct run *run, struct error *error) {
     return status;
 }
 
-static int by_index(const void *a, const void *b) {
-    const struct store_filter *x = a, *y = b;
-    return (x->index > y->index) - (x->index < y->index);
-}
-
 static bool wanted(const void *context, int layer, int filter) {
     const struct run *run = context;
-    const struct store_layer *drawn = &run->drawn[layer];
-    const struct store_filter key = {.index = filter};
-    return selection_has(&run->selection, layer, filter) &&
-           !(drawn->count && bsearch(&key, drawn->filter, drawn->count, sizeof key, by_index));
+    return selection_has(&run->selection, layer, filter) && !store_layer_has(&run->drawn[layer], filter);
 }
 
 /* When to stop, by the monotonic clock, with a margin for the last commits. INFINITY without a limit. */

@@ -1,19 +1,14 @@
 #include "filteratlas/channel.h"
 
 #include "filteratlas/gemm.h"
-#include "filteratlas/vgg.h"
-#include "filteratlas/winograd.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 enum { TAPS = 9 };
 
-int channel_stride(int in_channels) {
-    return in_channels == VGG_INPUT_CHANNELS ? in_channels : winograd_padded(in_channels);
-}
-
-size_t channel_scratch(int in_channels, int height, int width) {
-    return TAPS * ((size_t)channel_stride(in_channels) + (size_t)height * width);
+size_t channel_scratch(int in_stride, int height, int width) {
+    return TAPS * ((size_t)in_stride + (size_t)height * width);
 }
 
 static float weight(const struct channel *c, int tap, int in) {
@@ -21,7 +16,7 @@ static float weight(const struct channel *c, int tap, int in) {
 }
 
 void channel_forward(const struct channel *channel, const float *in, int height, int width, float *z, float *scratch) {
-    int stride = channel_stride(channel->in_channels);
+    int stride = channel->in_stride;
     float *taps = scratch, *products = scratch + (size_t)TAPS * stride; /* [stride][9], [height][width][9] */
     memset(taps, 0, (size_t)TAPS * stride * sizeof *taps);
     for (int i = 0; i < channel->in_channels; i++)
@@ -53,7 +48,7 @@ static void gather_neighbours(const float *z, int height, int width, float *colu
 
 void channel_backward(const struct channel *channel, const float *z_gradient, int height, int width, float *in_gradient,
                       float *scratch) {
-    int stride = channel_stride(channel->in_channels);
+    int stride = channel->in_stride;
     float *taps = scratch, *columns = scratch + (size_t)TAPS * stride; /* [9][stride], [height][width][9] */
     memset(taps, 0, (size_t)TAPS * stride * sizeof *taps);
     for (int tap = 0; tap < TAPS; tap++)

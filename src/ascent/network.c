@@ -131,6 +131,11 @@ static const struct winograd_layer *layer_of(const struct pass *pass, int layer)
     return small && precise->table[WINOGRAD_FORWARD][WINOGRAD_F4] ? precise : &pass->network->layer[layer];
 }
 
+/* Floats from one position of a layer's input to the next. */
+static int input_stride(const struct pass *pass, int layer) {
+    return layer == 0 ? VGG_INPUT_CHANNELS : winograd_padded(pass->network->net.layer[layer].in_channels);
+}
+
 static struct pass plan(const struct network *network, struct network_memory *memory, int layer, int height,
                         int width) {
     struct pass pass = {network, memory, layer, height, width, 1};
@@ -182,8 +187,8 @@ static void demand_pass(const struct pass *pass, int pictures, struct demand *de
     demand->z = greater(demand->z, (size_t)pass->height * pass->width);
     demand->scratch = greater(demand->scratch, first_layer_scratch(&network->first, pass->width));
     for (int l = 0; l <= pass->layer; l++)
-        demand->scratch = greater(demand->scratch, channel_scratch(network->net.layer[l].in_channels,
-                                                                   map_height(pass, l), map_width(pass, l)));
+        demand->scratch =
+            greater(demand->scratch, channel_scratch(input_stride(pass, l), map_height(pass, l), map_width(pass, l)));
     for (int l = 0; l < pass->layer; l++) {
         size_t floats = output_floats(pass, l);
         size_t *part = is_joint_output(pass, l) ? &demand->joint[l % 2] : &demand->single[l % 2];
@@ -291,6 +296,7 @@ static void turn_around(const struct pass *pass, int number, struct network_pict
                                     .bias = weights_bias(network->weights, pass->layer),
                                     .in_channels = network->net.layer[pass->layer].in_channels,
                                     .out_channels = network->net.layer[pass->layer].out_channels,
+                                    .in_stride = input_stride(pass, pass->layer),
                                     .channel = picture->filter};
     float *z = pass->memory->z;
     const float *in = pass->layer ? output_of(pass, pass->layer - 1, number) : picture->x;

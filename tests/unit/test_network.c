@@ -206,7 +206,7 @@ static void first_of_equal_maxima_has_the_gate(void **state) {
 /* One channel ----------------------------------------------------------------------------------------------------- */
 
 struct channel_shape {
-    int ins, outs, channel, height, width;
+    int ins, stride, outs, channel, height, width;
 };
 
 /* A map without its padding, [positions][channels], and what must be 0 checked. */
@@ -224,7 +224,7 @@ static float *take_padding_off(const float *map, size_t positions, int channels,
 static void compare_channel_backward(const struct channel *channel, const struct twin_layer *twin,
                                      const struct channel_shape *s, float *scratch) {
     size_t positions = (size_t)s->height * s->width;
-    int stride = channel_stride(s->ins);
+    int stride = s->stride;
     float *z_gradient = guarded_floats(positions), *in_gradient = guarded_floats(positions * stride);
     random_map(z_gradient, positions, 1, 1, 1);
     channel_backward(channel, z_gradient, s->height, s->width, in_gradient, scratch);
@@ -242,7 +242,7 @@ static void compare_channel_backward(const struct channel *channel, const struct
 static void compare_channel_forward(const struct channel *channel, const struct twin_layer *twin,
                                     const struct channel_shape *s, float *scratch) {
     size_t positions = (size_t)s->height * s->width;
-    int stride = channel_stride(s->ins);
+    int stride = s->stride;
     float *in = guarded_floats(positions * stride), *z = guarded_floats(positions);
     random_map(in, positions, s->ins, stride, 1);
     channel_forward(channel, in, s->height, s->width, z, scratch);
@@ -259,16 +259,17 @@ static void compare_channel_forward(const struct channel *channel, const struct 
 
 static void a_channel_equals_double_precision(void **state) {
     (void)state;
-    static const struct channel_shape shapes[] = {{3, 5, 4, 1, 1},    {3, 64, 0, 7, 1},  {3, 16, 7, 13, 42},
-                                                  {5, 7, 6, 1, 9},    {16, 5, 0, 2, 2},  {20, 16, 15, 6, 5},
-                                                  {64, 80, 79, 9, 7}, {100, 3, 1, 4, 6}, {512, 20, 3, 5, 3}};
+    static const struct channel_shape shapes[] = {
+        {3, 3, 5, 4, 1, 1},      {3, 3, 64, 0, 7, 1},    {3, 3, 16, 7, 13, 42},  {5, 16, 7, 6, 1, 9},
+        {16, 16, 5, 0, 2, 2},    {20, 32, 16, 15, 6, 5}, {64, 64, 80, 79, 9, 7}, {100, 112, 3, 1, 4, 6},
+        {512, 512, 20, 3, 5, 3}, {3, 16, 24, 5, 4, 9}};
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         const struct channel_shape *s = &shapes[i];
         float *kernel = guarded_floats((size_t)9 * s->ins * s->outs), *bias = guarded_floats(s->outs);
-        float *scratch = guarded_floats(channel_scratch(s->ins, s->height, s->width));
+        float *scratch = guarded_floats(channel_scratch(s->stride, s->height, s->width));
         random_map(kernel, 9 * s->ins, s->outs, s->outs, 1 / sqrtf(3.F * s->ins));
         random_map(bias, 1, s->outs, s->outs, 0.25F);
-        const struct channel channel = {kernel, bias, s->ins, s->outs, s->channel};
+        const struct channel channel = {kernel, bias, s->ins, s->outs, s->stride, s->channel};
         const struct twin_layer twin = {s->ins, s->outs, s->ins, s->outs, false, kernel, bias};
         compare_channel_forward(&channel, &twin, s, scratch);
         compare_channel_backward(&channel, &twin, s, scratch);
@@ -510,7 +511,7 @@ static void compare_network(const struct weights *weights, int from, int to, int
                errors.own);
         assert_true(errors.loss < loss_bound);
         assert_true(errors.held < 3e-5);
-        assert_true(errors.own < 2e-2);
+        assert_true(errors.own < 5e-2);
     }
     twin_end(&pass);
     guarded_free(x);
@@ -668,8 +669,9 @@ static void batches_have_the_bits_of_single_pictures(void **state) {
 
 /* Memory ---------------------------------------------------------------------------------------------------------- */
 
-/* All layers at all sizes, in full and small batches, in the one memory; free_memory looks at the guards. */
-static void use_memory(const struct network *network, const struct octaves *octaves, int pictures,
+/* Layers up to `deepest` at all sizes, in full and small batches, in the one memory; free_memory looks at the guards.
+ */
+static void use_memory(const struct network *network, const struct octaves *octaves, int deepest, int pictures,
                        struct network_memory *memory) {
     struct network_picture batch[BATCH];
     for (int octave = 0; octave < octaves->steps; octave++) {
@@ -677,7 +679,7 @@ static void use_memory(const struct network *network, const struct octaves *octa
         float *x = random_picture(height, width, false), *gradient = guarded_floats((size_t)height * width * 3);
         for (int i = 0; i < pictures; i++)
             batch[i] = (struct network_picture){.filter = 0, .x = x, .gradient = gradient};
-        for (int layer = 0; layer < network->net.layers; layer++)
+        for (int layer = 0; layer <= deepest; layer++)
             for (int count = pictures; count > 0; count = count / 2)
                 network_gradients(network, memory, layer, height, width, batch, count);
         guarded_free(x);
@@ -685,29 +687,29 @@ static void use_memory(const struct network *network, const struct octaves *octa
     }
 }
 
+static void fill_memory(const struct weights *weights, const struct octaves *octaves, int deepest) {
+    struct network network;
+    struct error error;
+    assert_int_equal(network_make(weights, octaves, deepest, winograd_find_kernels(NULL), &network, &error), 0);
+    for (int pictures = 1; pictures <= BATCH; pictures += 3) {
+        struct guarded_memory memory;
+        make_memory(&network, octaves, deepest, pictures, &memory);
+        use_memory(&network, octaves, deepest, pictures, &memory.outside);
+        free_memory(&memory);
+    }
+    network_free(&network);
+}
+
 static void the_memory_asked_for_is_enough(void **state) {
     (void)state;
     static const int narrow[] = {5, 16, 20, 33, 16, 48, 40, 7}, wide[] = {80, 2, 16, 7, 64, 5, 70, 16, 8, 24};
-    static const int size[][2] = {{16, 21}, {44, 17}, {45, 49}, {83, 91}, {97, 52}};
-    const struct {
-        int layers;
-        const int *widths;
-    } nets[] = {{8, narrow}, {10, wide}};
+    static const int size[][2] = {{16, 21}, {44, 17}, {45, 49}, {83, 91}, {97, 52}}, flat[][2] = {{2, 90}, {3, 31}};
+    const struct octaves octaves = sizes(5, size), flat_octaves = sizes(2, flat);
+    struct weights nets[] = {random_weights(8, narrow), random_weights(10, wide)};
     for (int i = 0; i < 2; i++) {
-        struct weights weights = random_weights(nets[i].layers, nets[i].widths);
-        struct octaves octaves = sizes(5, size);
-        struct network network;
-        struct error error;
-        assert_int_equal(
-            network_make(&weights, &octaves, weights.net.layers - 1, winograd_find_kernels(NULL), &network, &error), 0);
-        for (int pictures = 1; pictures <= BATCH; pictures += 3) {
-            struct guarded_memory memory;
-            make_memory(&network, &octaves, weights.net.layers - 1, pictures, &memory);
-            use_memory(&network, &octaves, pictures, &memory.outside);
-            free_memory(&memory);
-        }
-        network_free(&network);
-        free(weights.values);
+        fill_memory(&nets[i], &octaves, nets[i].net.layers - 1);
+        fill_memory(&nets[i], &flat_octaves, 1); /* a row's memory, for the first layer, is more than a map's */
+        free(nets[i].values);
     }
 }
 

@@ -1,0 +1,56 @@
+/* The table of options, and what each type of value is. */
+#ifndef OPTION_TABLE_H
+#define OPTION_TABLE_H
+
+#include "filteratlas/options.h"
+#include "filteratlas/text.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum type {
+    TYPE_FLAG,
+    TYPE_TEXT,
+    TYPE_INTEGER,
+    TYPE_REAL,
+    TYPE_SEED,
+    TYPE_SIZE,
+    TYPE_RANGE,
+    TYPE_CHOICE,
+    TYPE_RANKS,
+    TYPE_TIME
+};
+
+enum group { GROUP_FILES, GROUP_JOB, GROUP_SELECTION, GROUP_RUN, GROUP_OTHER };
+
+struct row {
+    const char *name;
+    char letter; /* of the short form, or 0 */
+    enum type type;
+    enum group group;
+    unsigned commands;
+    size_t offset;
+    const char *argument; /* as --help shows it */
+    const char *standard; /* the default, as a person would type it; NULL: none */
+    double least, most;   /* of numbers */
+    const char *help;
+};
+
+struct option_command {
+    const char *name, *usage, *purpose;
+};
+
+enum { OPTION_ROWS = 26 };
+extern const struct row option_rows[OPTION_ROWS];
+extern const struct option_command option_commands[COMMANDS];
+
+/* Puts the value into the row's field; false if it is not allowed. */
+bool option_parse_value(const struct row *row, const char *text, struct options *options);
+
+/* What a value may be, for the message about one that it may not. */
+void option_describe_allowed(const struct row *row, char *text, size_t size);
+
+/* Appends the value as job.txt has it: the same text for the same meaning. */
+void option_format_value(const struct row *row, const struct options *options, struct text *text);
+
+#endif

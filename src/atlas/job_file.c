@@ -1,0 +1,143 @@
+/* Opening a store: the folder and its job.txt. */
+#include "filteratlas/store.h"
+
+#include "filteratlas/text.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static void job_text(const struct store_entry *job, int entries, struct text *text) {
+    for (int i = 0; i < entries; i++)
+        text_append(text, "%s = %s\n", job[i].name, job[i].value);
+}
+
+/* The value of a "name = value" line, up to the line's end; NULL if there is none. */
+static const char *find_value(const char *text, const char *name, int *length) {
+    size_t size = strlen(name);
+    for (const char *line = text; line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL)
+        if (!strncmp(line, name, size) && !strncmp(line + size, " = ", 3)) {
+            *length = (int)strcspn(line + size + 3, "\n");
+            return line + size + 3;
+        }
+    return NULL;
+}
+
+static int compare_jobs(const char *folder, const char *found, const struct store_entry *job, int entries,
+                        struct error *error) {
+    struct text differences = {0};
+    for (int i = 0; i < entries; i++) {
+        int length = 0;
+        const char *value = find_value(found, job[i].name, &length);
+        if (!value)
+            text_append(&differences, ", %s (not there, now %s)", job[i].name, job[i].value);
+        else if (strlen(job[i].value) != (size_t)length || strncmp(value, job[i].value, (size_t)length))
+            text_append(&differences, ", %s (%.*s there, now %s)", job[i].name, length, value, job[i].value);
+    }
+    int status = STATUS_OK;
+    if (differences.size)
+        status = error_set(error, STATUS_OTHER_JOB, "%s: holds another job, which differs in %s; give another --out",
+                           folder, differences.bytes + 2);
+    text_free(&differences);
+    return status;
+}
+
+static int unusable(const char *path, struct error *error) {
+    return error_set(error, STATUS_USAGE, "%s: cannot be used as the output folder: %s; give another --out", path,
+                     strerror(errno));
+}
+
+static bool exists(const char *folder, const char *name) {
+    char path[DURABLE_PATH_SIZE];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    return access(path, F_OK) == 0;
+}
+
+/* Makes the folder and those above it. */
+static int make_folders(const char *folder, struct error *error) {
+    char path[DURABLE_PATH_SIZE];
+    snprintf(path, sizeof path, "%s", folder);
+    for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+        *slash = 0;
+        if (mkdir(path, 0777) && errno != EEXIST)
+            return unusable(path, error);
+        *slash = '/';
+    }
+    struct stat found;
+    if (mkdir(path, 0777) && errno != EEXIST)
+        return unusable(path, error);
+    if (stat(path, &found))
+        return unusable(path, error);
+    errno = S_ISDIR(found.st_mode) ? 0 : ENOTDIR;
+    return errno || access(path, W_OK | X_OK) ? unusable(path, error) : STATUS_OK;
+}
+
+/* A second render may be starting in the same folder: link() makes job.txt only if it isn't there. */
+static int create_job_file(const struct store *store, const char *path, const struct text *text, struct error *error) {
+    char part[DURABLE_PATH_SIZE], own[DURABLE_PATH_SIZE];
+    snprintf(own, sizeof own, "%s.%ld", path, (long)getpid());
+    int status = durable_write_part(own, text->bytes, text->size, error);
+    if (status)
+        return status;
+    durable_part(own, part);
+    if (link(part, path) && errno != EEXIST)
+        status = unusable(store->folder, error);
+    unlink(part);
+    return status ? status : durable_sync_folder(store->folder, error);
+}
+
+static int set_folder(const char *folder, struct store *store, struct error *error) {
+    if (strlen(folder) >= sizeof store->folder)
+        return error_set(error, STATUS_USAGE, "%.40s...: the name of the output folder is too long", folder);
+    strcpy(store->folder, folder);
+    size_t length = strlen(folder);
+    while (length > 1 && store->folder[length - 1] == '/')
+        store->folder[--length] = 0;
+    return STATUS_OK;
+}
+
+int store_open(const char *folder, const struct store_entry *job, int entries, struct store *store,
+               struct error *error) {
+    struct text wanted = {0}, found = {0};
+    char path[DURABLE_PATH_SIZE];
+    store->lock = NULL;
+    int status = set_folder(folder, store, error);
+    if (!status)
+        status = make_folders(store->folder, error);
+    if (status)
+        return status;
+    snprintf(path, sizeof path, "%s/job.txt", store->folder);
+    job_text(job, entries, &wanted);
+    if (!exists(folder, "job.txt") && (exists(folder, "filters") || exists(folder, "units")))
+        status = error_set(error, STATUS_USAGE, "%s: holds pictures but no job.txt; give another --out", folder);
+    if (!status && !exists(folder, "job.txt"))
+        status = create_job_file(store, path, &wanted, error);
+    if (!status)
+        status = text_read(path, &found, error);
+    if (!status)
+        status = compare_jobs(folder, found.bytes, job, entries, error);
+    if (!status)
+        status = sha256_bytes(found.bytes, found.size, store->job_digest, error);
+    text_free(&wanted);
+    text_free(&found);
+    return status;
+}
+
+int store_open_existing(const char *folder, struct store *store, struct error *error) {
+    struct text found = {0};
+    char path[DURABLE_PATH_SIZE];
+    store->lock = NULL;
+    int status = set_folder(folder, store, error);
+    if (status)
+        return status;
+    snprintf(path, sizeof path, "%s/job.txt", store->folder);
+    if (text_read(path, &found, error))
+        status = error_set(error, STATUS_USAGE,
+                           "%s: holds no atlas (no readable job.txt in it); give the --out of a render", folder);
+    else
+        status = sha256_bytes(found.bytes, found.size, store->job_digest, error);
+    text_free(&found);
+    return status;
+}
