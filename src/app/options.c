@@ -2,13 +2,9 @@
 
 #include "option_table.h"
 
-#include <errno.h>
 #include <getopt.h>
-#include <limits.h>
-#include <math.h>
 #include <stddef.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define RENDER (1u << COMMAND_RENDER)
