@@ -1,5 +1,6 @@
 # make                build/filteratlas
 # make check          builds and runs every test (scripts/check also installs what is missing)
+# make bench          layers and whole filters against oneDNN (needs libdnnl-dev); BENCH=--quick: the short one
 # make sanitize       the unit tests again, under the address and undefined-behaviour sanitizers
 # make install        PREFIX=/usr/local
 # make V=1            shows the commands
@@ -98,6 +99,22 @@ $(BUILD)/tests/png_pixels: $(BUILD)/tests/unit/png_pixels.o $(BUILD)/libserial.a
 
 tests: $(BUILD)/filteratlas $(TESTS) $(BUILD)/tests/make_weights $(BUILD)/tests/png_pixels
 
+# oneDNN 2 has no pkg-config file.
+BENCH_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out %/write_live_weights.c,$(wildcard tests/bench/*.c)))
+$(BUILD)/tests/bench/bench: $(BENCH_OBJECTS) $(BUILD)/tests/unit/weights_writer.o $(BUILD)/libserial.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ -ldnnl -lgomp $(LIBS)
+
+$(BUILD)/tests/bench/write_live_weights: $(addprefix $(BUILD)/tests/,bench/write_live_weights.o bench/live_weights.o \
+		unit/weights_writer.o) $(BUILD)/libserial.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(LIBS)
+
+bench-programs: $(BUILD)/filteratlas $(BUILD)/tests/bench/bench $(BUILD)/tests/bench/write_live_weights
+
+bench: bench-programs
+	$(Q)$(BUILD)/tests/bench/bench --csv $(BUILD)/bench.csv $(BENCH)
+
 check:
 	scripts/check
 
@@ -110,6 +127,6 @@ install: $(BUILD)/filteratlas
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all tests check sanitize install clean
+.PHONY: all tests bench bench-programs check sanitize install clean
 .SECONDARY:
--include $(OBJECTS:.o=.d) $(wildcard $(BUILD)/tests/unit/*.d)
+-include $(OBJECTS:.o=.d) $(wildcard $(BUILD)/tests/*/*.d)

@@ -28,6 +28,13 @@ int network_make(const struct weights *weights, const struct octaves *octaves, i
                  const struct winograd_kernels *kernels, struct network *network, struct error *error);
 void network_free(struct network *network);
 
+/* Layer `layer` > 0 with the tables that it uses for pictures of that size. */
+const struct winograd_layer *network_layer(const struct network *network, int layer, int height, int width);
+
+/* On the way to `layer`, the first layer that all pictures of a batch of that size go through together; `layer` itself
+ * if there is none. */
+int network_first_joint(const struct vgg *net, int layer, int height, int width);
+
 /* What network_gradients writes to on the way; the contents are of no account between two calls. One allocation. */
 struct network_memory {
     float *arena;

@@ -60,9 +60,12 @@ size_t winograd_table_floats(enum winograd_tile tile, int cin, int cout);
 void winograd_fill_table(enum winograd_tile tile, enum winograd_direction direction, int cin, int cout,
                          const float *weights, int part, int parts, float *table);
 
-/* The tile that is faster for maps of this size. winograd_forward and winograd_backward use the other one where a layer
- * has no table for it. */
+/* The tile that is faster for maps of this size. */
 enum winograd_tile winograd_choose_tile(int height, int width);
+
+/* The tile that winograd_forward and winograd_backward use: the chosen one, or the other where the layer has no table
+ * for it. */
+enum winograd_tile winograd_used_tile(const struct winograd_layer *layer, int height, int width);
 
 /* Floats of scratch memory that winograd_forward and winograd_backward need for up to this many pictures. */
 size_t winograd_scratch_floats(const struct winograd_layer *layer, int pictures, int height, int width);

@@ -34,8 +34,8 @@ static int make_table(const struct weights *weights, int layer, enum winograd_di
 }
 
 /* Whether a layer gets tables for 4x4 tiles beside those for 6x6. They cost 4 times the weights' memory for each
- * direction, and time at the start; at the default sizes they would save 3 % of the products in block 4 and 11 % in
- * block 5, 1 % of the whole. Costs as in winograd_choose_tile: a 6x6 tile counts as two 4x4 tiles. */
+ * direction, and time at the start; at the default sizes they save 3 % of the products in block 4, which is not worth
+ * 190 MB, and 11 % in block 5. Costs as in winograd_choose_tile: a 6x6 tile counts as two 4x4 tiles. */
 static bool wants_small_tiles(const struct vgg *net, const struct octaves *octaves, int layer) {
     int with = 0, without = 0;
     for (int octave = 0; octave < octaves->steps; octave++) {
@@ -44,7 +44,7 @@ static bool wants_small_tiles(const struct vgg *net, const struct octaves *octav
         with += small < large ? small : large;
         without += large;
     }
-    return without > 1.15 * with;
+    return without > 1.1 * with;
 }
 
 /* Small pictures go through the first two blocks in 4x4 tiles, whose rounding errors are a fifth: there most of the
@@ -105,6 +105,23 @@ void network_free(struct network *network) {
     }
 }
 
+const struct winograd_layer *network_layer(const struct network *network, int layer, int height, int width) {
+    const struct winograd_layer *precise = &network->precise[layer];
+    bool small = height * width < SMALL_PICTURE;
+    return small && precise->table[WINOGRAD_FORWARD][WINOGRAD_F4] ? precise : &network->layer[layer];
+}
+
+/* A map with fewer tiles than this is better joined with those of the other pictures: below about 50 tiles the products
+ * wait for the weights (67 MB for 512 x 512 channels). */
+enum { FEW_POSITIONS = 50 * 36 };
+
+int network_first_joint(const struct vgg *net, int layer, int height, int width) {
+    int joint = 1;
+    while (joint < layer && vgg_extent(net, joint, height) * vgg_extent(net, joint, width) >= FEW_POSITIONS)
+        joint++;
+    return joint;
+}
+
 /* The plan of one call ------------------------------------------------------------------------------------------ */
 
 /* Layers before `joint` are computed picture by picture, so that only one picture's large maps are in memory; from
@@ -115,21 +132,10 @@ struct pass {
     int layer, height, width, joint;
 };
 
-/* A map with fewer tiles than this is better joined with those of the other pictures: below about 50 tiles the products
- * wait for the weights (67 MB for 512 x 512 channels). */
-enum { FEW_POSITIONS = 50 * 36 };
-
 static int map_height(const struct pass *pass, int layer) {
     return vgg_extent(&pass->network->net, layer, pass->height);
 }
 static int map_width(const struct pass *pass, int layer) { return vgg_extent(&pass->network->net, layer, pass->width); }
-
-/* A layer with the tables that this picture's size asks for. */
-static const struct winograd_layer *layer_of(const struct pass *pass, int layer) {
-    const struct winograd_layer *precise = &pass->network->precise[layer];
-    bool small = pass->height * pass->width < SMALL_PICTURE;
-    return small && precise->table[WINOGRAD_FORWARD][WINOGRAD_F4] ? precise : &pass->network->layer[layer];
-}
 
 /* Floats from one position of a layer's input to the next. */
 static int input_stride(const struct pass *pass, int layer) {
@@ -138,10 +144,12 @@ static int input_stride(const struct pass *pass, int layer) {
 
 static struct pass plan(const struct network *network, struct network_memory *memory, int layer, int height,
                         int width) {
-    struct pass pass = {network, memory, layer, height, width, 1};
-    while (pass.joint < layer && map_height(&pass, pass.joint) * map_width(&pass, pass.joint) >= FEW_POSITIONS)
-        pass.joint++;
-    return pass;
+    return (struct pass){network, memory, layer,
+                         height,  width,  network_first_joint(&network->net, layer, height, width)};
+}
+
+static const struct winograd_layer *layer_of(const struct pass *pass, int layer) {
+    return network_layer(pass->network, layer, pass->height, pass->width);
 }
 
 static size_t greater(size_t a, size_t b) { return a > b ? a : b; }

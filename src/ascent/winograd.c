@@ -265,15 +265,14 @@ static void convolve(const struct convolution *c, float *scratch) {
     }
 }
 
-/* The chosen tile, or the other one where the layer has no table for it. */
-static enum winograd_tile used_tile(const struct winograd_layer *layer, int height, int width) {
+enum winograd_tile winograd_used_tile(const struct winograd_layer *layer, int height, int width) {
     const enum winograd_tile chosen = winograd_choose_tile(height, width);
     const enum winograd_tile other = chosen == WINOGRAD_F6 ? WINOGRAD_F4 : WINOGRAD_F6;
     return layer->table[WINOGRAD_FORWARD][chosen] ? chosen : other;
 }
 
 size_t winograd_scratch_floats(const struct winograd_layer *layer, int pictures, int height, int width) {
-    const enum winograd_tile tile = used_tile(layer, height, width);
+    const enum winograd_tile tile = winograd_used_tile(layer, height, width);
     const int side = tile_side(tile), points = tile_points(tile);
     const int cin = winograd_padded(layer->cin), cout = winograd_padded(layer->cout);
     const int tiles = pictures * ceil_div(height, side) * ceil_div(width, side);
@@ -296,7 +295,7 @@ enum winograd_tile winograd_choose_tile(int height, int width) {
 
 static struct convolution describe(const struct winograd_layer *layer, enum winograd_direction direction, int pictures,
                                    int height, int width) {
-    const enum winograd_tile tile = used_tile(layer, height, width);
+    const enum winograd_tile tile = winograd_used_tile(layer, height, width);
     const int side = tile_side(tile);
     return (struct convolution){.kernels = layer->kernels,
                                 .tile = tile,

@@ -1,0 +1,164 @@
+/* bench: how fast filteratlas computes, on this processor, against oneDNN's direct convolution in the same process. The
+ * usage below says how to run it. */
+#include "filteratlas/gemm.h"
+#include "filteratlas/selection.h"
+
+#include "filters.h"
+#include "layers.h"
+#include "live_weights.h"
+#include "peak.h"
+#include "peer.h"
+
+#include <getopt.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char usage[] =
+    "Usage: bench [OPTION]...\n"
+    "Times the layers of VGG16, forward and backward, against oneDNN, and whole batches of filters, on one core.\n"
+    "Tables go to standard output, the same numbers to a CSV file. About a minute and a half on an idle machine.\n"
+    "\n"
+    "  --quick           the largest octave alone, fewer repetitions\n"
+    "  --layers LIST     comma-separated names or globs such as 'block5_*' (default: all); without whole filters\n"
+    "  --kernels NAME    avx512, avx2 or baseline (default: the fastest that runs here)\n"
+    "  --csv FILE        default build/bench.csv\n"
+    "  --help            show this text\n";
+
+enum { QUICK = 256, LAYERS, KERNELS, CSV, HELP };
+
+static const struct option options[] = {
+    {"quick", no_argument, NULL, QUICK},
+    {"layers", required_argument, NULL, LAYERS},
+    {"kernels", required_argument, NULL, KERNELS},
+    {"csv", required_argument, NULL, CSV},
+    {"help", no_argument, NULL, HELP},
+    {0},
+};
+
+struct wishes {
+    bool quick;
+    const char *layers, *kernels, *csv;
+};
+
+static _Noreturn void refuse(const char *what) {
+    fprintf(stderr, "bench: %s; see bench --help\n", what);
+    exit(2);
+}
+
+static struct wishes parse(int argc, char **argv) {
+    struct wishes wishes = {.csv = "build/bench.csv"};
+    int option;
+    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        if (option == QUICK)
+            wishes.quick = true;
+        else if (option == LAYERS)
+            wishes.layers = optarg;
+        else if (option == KERNELS)
+            wishes.kernels = optarg;
+        else if (option == CSV)
+            wishes.csv = optarg;
+        else if (option == HELP)
+            exit(fputs(usage, stdout) < 0);
+        else
+            exit(2);
+    }
+    if (optind < argc)
+        refuse("no arguments but options");
+    return wishes;
+}
+
+static void choose_layers(const struct vgg *net, const char *list, bool chosen[VGG_MAX_LAYERS]) {
+    const char *names[VGG_MAX_LAYERS];
+    struct error error;
+    for (int l = 0; l < net->layers; l++)
+        names[l] = net->layer[l].name;
+    if (selection_of_names(list, names, net->layers, chosen, &error))
+        refuse(error.message);
+}
+
+/* Stays on the core it runs on; its number. */
+static int stay_on_core(void) {
+    cpu_set_t one;
+    int core = sched_getcpu();
+    CPU_ZERO(&one);
+    CPU_SET(core, &one);
+    sched_setaffinity(0, sizeof one, &one);
+    return core;
+}
+
+/* The value of a field of /proc/cpuinfo, "?" if there is none. */
+static void read_cpuinfo(const char *field, char value[128]) {
+    char line[256];
+    FILE *file = fopen("/proc/cpuinfo", "r");
+    strcpy(value, "?");
+    while (file && fgets(line, sizeof line, file))
+        if (!strncmp(line, field, strlen(field)) && strchr("\t:", line[strlen(field)])) {
+            sscanf(strchr(line, ':') + 1, " %127[^\n]", value);
+            break;
+        }
+    if (file)
+        fclose(file);
+}
+
+static void print_header(const char *kernels, int core, double peak) {
+    char name[128], family[128], model[128];
+    read_cpuinfo("model name", name);
+    read_cpuinfo("cpu family", family);
+    read_cpuinfo("model", model);
+    printf("filteratlas %s against %s\n", FILTERATLAS_VERSION, peer_name());
+    printf("processor  %s (family %s, model %s), core %d alone, one thread\n", name, family, model, core);
+    printf("kernels    %s; FMA peak of this core, measured now: %.0f GF/s (single precision, registers only)\n",
+           kernels, peak);
+    printf(
+        "Ours and the peer's take turns on the same core in the same process; the best turn of each counts. GF/s are\n"
+        "those of direct convolution, 18 x in x out channels per position. Ours is timed with bias, ReLU, pooling and\n"
+        "masks, the peer's convolution alone, every operand in the layout it prefers. Maps that the program takes\n"
+        "through a layer for a whole batch are %d pictures for both; the others 1.\n",
+        LAYERS_BATCH);
+    fflush(stdout);
+}
+
+/* The layers alone. */
+static void run_layers(const struct wishes *wishes, const struct octaves *octaves,
+                       const struct winograd_kernels *kernels, const struct report *report) {
+    struct weights weights = live_weights_make();
+    struct network network;
+    struct error error;
+    struct layers_plan plan = {.network = &network, .octaves = octaves, .turns = wishes->quick ? 2 : 3};
+    plan.first_octave = wishes->quick ? octaves->steps - 1 : 0;
+    choose_layers(&weights.net, wishes->layers, plan.chosen);
+    if (network_make(&weights, octaves, weights.net.layers, kernels, &network, &error))
+        refuse(error.message);
+    layers_bench(&plan, report);
+    network_free(&network);
+    weights_free(&weights);
+}
+
+static void run(const struct wishes *wishes, const struct winograd_kernels *kernels, const struct report *report) {
+    static const char *const drawn[] = {"block5_conv1", "block3_conv3", NULL};
+    struct octaves octaves;
+    octaves_make(412, 412, 1.2, 9, &octaves);
+    run_layers(wishes, &octaves, kernels, report);
+    if (!wishes->layers)
+        filters_bench(drawn, &octaves, kernels, wishes->quick ? 2 : 3, wishes->quick ? 1 : 2, report);
+}
+
+int main(int argc, char **argv) {
+    struct wishes wishes = parse(argc, argv);
+    const struct winograd_kernels *kernels = winograd_find_kernels(wishes.kernels);
+    if (!kernels)
+        refuse("--kernels: this processor doesn't run them");
+    struct report report = {.csv = fopen(wishes.csv, "w")};
+    if (!report.csv)
+        refuse("--csv: can't be written");
+    gemm_use_one_thread();
+    int core = stay_on_core();
+    report.peak = peak_measure(winograd_kernels_name(kernels), 20);
+    fprintf(report.csv, "table,row,column,value\n");
+    report_value(&report, "processor", winograd_kernels_name(kernels), "peak_gflops", report.peak);
+    print_header(winograd_kernels_name(kernels), core, report.peak);
+    run(&wishes, kernels, &report);
+    printf("\nThe same numbers: %s\n", wishes.csv);
+    return fclose(report.csv) != 0;
+}

@@ -1,0 +1,115 @@
+#include "filters.h"
+
+#include "filteratlas/ascent.h"
+
+#include "clock.h"
+#include "layers.h"
+#include "live_weights.h"
+
+#include <stdlib.h>
+
+static void must(int status, const struct error *error) {
+    if (!status)
+        return;
+    fprintf(stderr, "bench: %s\n", error->message);
+    exit(1);
+}
+
+/* When each iteration began, and the end; the best seconds of each octave so far. */
+struct stopwatch {
+    int laps;
+    double *time;
+    double best[OCTAVES_MAX_STEPS];
+};
+
+static bool note_time(void *context) {
+    struct stopwatch *watch = context;
+    watch->time[watch->laps++] = clock_seconds();
+    return true;
+}
+
+/* Seconds of an octave at FILTERS_EPOCHS from its `epochs` laps: the last one has the enlarging in it, which comes once
+ * at any number of epochs. time[epochs] is when the last lap ended. */
+static double scale_octave(const double *time, int epochs) {
+    double best = 1e9;
+    for (int epoch = 0; epoch < epochs - 1; epoch++)
+        best = time[epoch + 1] - time[epoch] < best ? time[epoch + 1] - time[epoch] : best;
+    return (FILTERS_EPOCHS - 1) * best + (time[epochs] - time[epochs - 1]);
+}
+
+static void draw(const struct network *network, const struct ascent_job *job, int layer, struct stopwatch *watch) {
+    struct ascent *ascent;
+    struct ascent_result results[LAYERS_BATCH];
+    struct error error;
+    int filters[LAYERS_BATCH];
+    for (int i = 0; i < LAYERS_BATCH; i++)
+        filters[i] = i;
+    watch->laps = 0;
+    must(ascent_make(network, job, layer, LAYERS_BATCH, &ascent, &error), &error);
+    must(ascent_draw(ascent, layer, filters, LAYERS_BATCH, note_time, watch, results, &error), &error);
+    note_time(watch);
+    for (int octave = 0; octave < job->octaves.steps; octave++) {
+        double seconds = scale_octave(watch->time + octave * job->epochs, job->epochs);
+        watch->best[octave] = seconds < watch->best[octave] ? seconds : watch->best[octave];
+    }
+    for (int i = 0; i < LAYERS_BATCH; i++)
+        if (results[i].dead)
+            must(error_set(&error, STATUS_FAILURE, "filter %d is dead: its batch can't be measured", i), &error);
+    ascent_free(ascent);
+}
+
+static void print_row(const struct report *report, const char *layer, const char *row, double seconds, double flops) {
+    double speed = flops / seconds / 1e9;
+    printf("%6s %10.3f %10.0f %9.0f%%\n", row, seconds, speed, 100 * speed / report->peak);
+    char column[64];
+    snprintf(column, sizeof column, "%s_seconds_per_filter", layer);
+    report_value(report, "filters", row, column, seconds);
+    snprintf(column, sizeof column, "%s_gflops", layer);
+    report_value(report, "filters", row, column, speed);
+}
+
+static void print_batch(const struct report *report, const struct vgg *net, int layer, const struct ascent_job *job,
+                        const struct stopwatch *watch) {
+    const struct octaves *octaves = &job->octaves;
+    double total = 0;
+    printf("\nA batch of %d filters of %s: seconds per filter, direct-equivalent GF/s, share of the FMA peak\n"
+           "(%d epochs measured, scaled to %d; the best turn of each octave)\n%6s %10s %10s %10s\n",
+           LAYERS_BATCH, net->layer[layer].name, job->epochs, FILTERS_EPOCHS, "pixels", "s/filter", "GF/s", "of peak");
+    for (int octave = 0; octave < octaves->steps; octave++) {
+        double seconds = watch->best[octave] / LAYERS_BATCH;
+        char row[16];
+        snprintf(row, sizeof row, "%d", octaves->width[octave]);
+        print_row(report, net->layer[layer].name, row, seconds,
+                  FILTERS_EPOCHS * vgg_gradient_flops(net, layer, octaves->height[octave], octaves->width[octave]));
+        total += seconds;
+    }
+    print_row(report, net->layer[layer].name, "all", total, vgg_filter_flops(net, layer, octaves, FILTERS_EPOCHS));
+    fflush(stdout);
+}
+
+static void bench_layer(const char *name, const struct ascent_job *job, const struct winograd_kernels *kernels,
+                        int turns, const struct report *report) {
+    struct weights weights = live_weights_make();
+    struct network network;
+    struct error error;
+    int layer = vgg_find(&weights.net, name);
+    struct stopwatch watch = {.time = calloc((size_t)job->octaves.steps * job->epochs + 1, sizeof *watch.time)};
+    must(watch.time ? STATUS_OK : error_memory(&error, 0, "the stopwatch"), &error);
+    live_weights_wake(&weights, layer);
+    must(network_make(&weights, &job->octaves, layer, kernels, &network, &error), &error);
+    for (int octave = 0; octave < job->octaves.steps; octave++)
+        watch.best[octave] = 1e9;
+    for (int turn = 0; turn < turns; turn++)
+        draw(&network, job, layer, &watch);
+    print_batch(report, &weights.net, layer, job, &watch);
+    free(watch.time);
+    network_free(&network);
+    weights_free(&weights);
+}
+
+void filters_bench(const char *const *layers, const struct octaves *octaves, const struct winograd_kernels *kernels,
+                   int epochs, int turns, const struct report *report) {
+    const struct ascent_job job = {.octaves = *octaves, .epochs = epochs, .step = 1};
+    for (; *layers; layers++)
+        bench_layer(*layers, &job, kernels, turns, report);
+}

@@ -1,0 +1,18 @@
+/* Whole pictures: a batch of filters through all octaves, as `render` draws them on one rank. */
+#ifndef BENCH_FILTERS_H
+#define BENCH_FILTERS_H
+
+#include "filteratlas/octaves.h"
+#include "filteratlas/winograd.h"
+
+#include "report.h"
+
+enum { FILTERS_EPOCHS = 15 }; /* the program's default of --epochs, which the times are scaled to */
+
+/* Draws LAYERS_BATCH filters of each of the layers (names, ended by NULL) with `epochs` >= 2 iterations per octave,
+ * `turns` times, of which the best counts, and prints seconds per filter at FILTERS_EPOCHS, by octave and in all. A
+ * failure ends the process. */
+void filters_bench(const char *const *layers, const struct octaves *octaves, const struct winograd_kernels *kernels,
+                   int epochs, int turns, const struct report *report);
+
+#endif

@@ -1,0 +1,90 @@
+"""Draws filters of a layer of VGG16 by gradient ascent with PyTorch, as a fair user would, and prints seconds per filter.
+
+The arithmetic is the program's (include/filteratlas/ascent.h); the weights are random (He) and the values of the pictures
+don't matter, only how long they take. To PyTorch's favour: layers above the wanted one are left out, of the wanted one
+only the channels that are drawn are computed, gradients are taken with respect to the picture alone, everything is
+channels_last, and the first iteration at a size, in which oneDNN builds its kernels, is not counted.
+"""
+import argparse
+import time
+
+import torch
+from torch import nn
+
+BLOCKS = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
+
+
+def make_network(layer, pictures):
+    """The convolutions up to a layer, with ReLU and pooling; of the layer itself one channel for each picture."""
+    modules, channels = [], 3
+    for block, (width, count) in enumerate(BLOCKS, 1):
+        for number in range(1, count + 1):
+            last = layer == f"block{block}_conv{number}"
+            convolution = nn.Conv2d(channels, pictures if last else width, 3, padding=1)
+            nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
+            modules += [convolution, nn.ReLU(inplace=True)]
+            if last:
+                nn.init.constant_(convolution.bias, 100)  # alive, as in the program's part of the comparison
+                return nn.Sequential(*modules).requires_grad_(False).to(memory_format=torch.channels_last)
+            channels = width
+        modules.append(nn.MaxPool2d(2))
+    raise SystemExit(f"torch_filter.py: {layer}: no such layer; there are block1_conv1 to block5_conv3")
+
+
+def sizes(size=412, factor=1.2, steps=9):
+    return [int(size / factor**u) for u in range(steps, -1, -1)]
+
+
+def climb(network, x):
+    """One iteration: x moves along the gradient of the mean activation of each picture's own channel."""
+    x = x.detach().requires_grad_(True)
+    loss = network(x).mean((2, 3)).diagonal().sum()
+    (gradient,) = torch.autograd.grad(loss, x)
+    with torch.no_grad():
+        rms = gradient.square().mean((1, 2, 3), keepdim=True).sqrt()
+        return x + gradient / (rms + 1e-7)
+
+
+def enlarge(x, size):
+    """By way of 8 bits, as the program does."""
+    mean, deviation = x.mean((1, 2, 3), keepdim=True), x.std((1, 2, 3), keepdim=True)
+    x = ((x - mean) / (deviation + 1e-7) * 0.25 + 0.5).clamp(0, 1).mul(255).round().div(255)
+    x = nn.functional.interpolate(x, size=(size, size), mode="bicubic", align_corners=False).clamp(0, 1)
+    return x.contiguous(memory_format=torch.channels_last)
+
+
+def draw(network, pictures, epochs, scaled_epochs):
+    """Seconds for `pictures` pictures at scaled_epochs iterations per size, from `epochs` timed ones."""
+    extents = sizes()
+    x = 0.5 + 0.02 * torch.randn(pictures, 3, extents[0], extents[0])
+    x = x.contiguous(memory_format=torch.channels_last)
+    seconds = 0.0
+    for now, following in zip(extents, extents[1:]):
+        x = climb(network, x)
+        start = time.perf_counter()
+        for _ in range(epochs):
+            x = climb(network, x)
+        seconds += (time.perf_counter() - start) * scaled_epochs / epochs
+        start = time.perf_counter()
+        x = enlarge(x, following)
+        seconds += time.perf_counter() - start
+    return seconds
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--layer", default="block5_conv1")
+    parser.add_argument("--pictures", type=int, default=1, help="drawn together (default 1)")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--epochs", type=int, default=2, help="timed iterations per size (default 2)")
+    parser.add_argument("--scaled-epochs", type=int, default=15, help="iterations that the time is for (default 15)")
+    options = parser.parse_args()
+    torch.manual_seed(0)
+    torch.set_num_threads(options.threads)
+    network = make_network(options.layer, options.pictures)
+    seconds = draw(network, options.pictures, options.epochs, options.scaled_epochs)
+    print(f"{seconds / options.pictures:.2f}")
+
+
+if __name__ == "__main__":
+    main()
