@@ -9,8 +9,8 @@
 #include "filteratlas/mosaic.h"
 #include "filteratlas/png_file.h"
 #include "filteratlas/text.h"
+#include "folder.h"
 
-#include <ftw.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,30 +21,10 @@
 #include <unistd.h>
 #include <zlib.h>
 
-/* Every test has a new folder of its own, and stands in it. */
-struct place {
-    char folder[PATH_MAX], before[PATH_MAX];
-};
-
+/* Every test stands in a new folder with the beginnings of an atlas. */
 static int enter_new_folder(void **state) {
-    struct place *place = calloc(1, sizeof *place);
-    const char *parent = getenv("TMPDIR");
-    snprintf(place->folder, sizeof place->folder, "%s/test_png.XXXXXX", parent ? parent : "/tmp");
-    *state = place;
-    return !(getcwd(place->before, PATH_MAX) && mkdtemp(place->folder) && !chdir(place->folder) &&
-             !mkdir("atlas", 0777) && !mkdir("atlas/filters", 0777) && !mkdir("atlas/filters/block1_conv1", 0777));
-}
-
-static int remove_entry(const char *path, const struct stat *found, int type, struct FTW *position) {
-    (void)found, (void)type, (void)position;
-    return remove(path);
-}
-
-static int leave_folder(void **state) {
-    struct place *place = *state;
-    int status = chdir(place->before) || nftw(place->folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
-    free(place);
-    return status;
+    return folder_enter(state) || mkdir("atlas", 0777) || mkdir("atlas/filters", 0777) ||
+           mkdir("atlas/filters/block1_conv1", 0777);
 }
 
 static void assert_contains(const char *text, const char *part) {
@@ -596,7 +576,7 @@ static void a_large_mosaic_needs_little_memory(void **state) {
     assert_true(is_there("atlas/vgg_block1_conv1_22x22.png"));
 }
 
-#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, enter_new_folder, leave_folder)
+#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, enter_new_folder, folder_leave)
 
 int main(void) {
     const struct CMUnitTest tests[] = {

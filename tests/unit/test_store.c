@@ -9,9 +9,9 @@
 #include "filteratlas/store.h"
 #include "filteratlas/tables.h"
 #include "filteratlas/text.h"
+#include "folder.h"
 
 #include <fcntl.h>
-#include <ftw.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,31 +20,6 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-/* Every test has a new folder of its own, and stands in it. */
-struct place {
-    char folder[PATH_MAX], before[PATH_MAX];
-};
-
-static int enter_new_folder(void **state) {
-    struct place *place = calloc(1, sizeof *place);
-    const char *parent = getenv("TMPDIR");
-    snprintf(place->folder, sizeof place->folder, "%s/test_store.XXXXXX", parent ? parent : "/tmp");
-    *state = place;
-    return !(getcwd(place->before, PATH_MAX) && mkdtemp(place->folder) && !chdir(place->folder));
-}
-
-static int remove_entry(const char *path, const struct stat *found, int type, struct FTW *position) {
-    (void)found, (void)type, (void)position;
-    return remove(path);
-}
-
-static int leave_folder(void **state) {
-    struct place *place = *state;
-    int status = chdir(place->before) || nftw(place->folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
-    free(place);
-    return status;
-}
 
 static const struct store_entry job[] = {{"size", "64x64"}, {"epochs", "3"}, {"seed", "0"}};
 enum { ENTRIES = 3 };
@@ -205,8 +180,8 @@ static int open_as_nobody(const char *folder) {
 }
 
 static void a_folder_without_write_permission_is_refused(void **state) {
-    struct place *place = *state;
-    assert_int_equal(chmod(place->folder, 0755), 0);
+    (void)state;
+    assert_int_equal(chmod(".", 0755), 0);
     assert_int_equal(mkdir("locked", 0555), 0);
     assert_int_equal(open_as_nobody("locked"), STATUS_USAGE);
     assert_int_equal(open_as_nobody("locked/below"), STATUS_USAGE);
@@ -600,7 +575,7 @@ static void losses_table_has_a_row_per_filter(void **state) {
     store_layer_free(&layer);
 }
 
-#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, enter_new_folder, leave_folder)
+#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, folder_enter, folder_leave)
 
 int main(void) {
     const struct CMUnitTest tests[] = {

@@ -1,0 +1,10 @@
+/* A new folder for every test that writes files; the test stands in it. For cmocka's setup and teardown. */
+#ifndef FOLDER_H
+#define FOLDER_H
+
+int folder_enter(void **state);
+
+/* Goes back and removes the folder with all that is in it. */
+int folder_leave(void **state);
+
+#endif
