@@ -97,7 +97,12 @@ $(BUILD)/tests/png_pixels: $(BUILD)/tests/unit/png_pixels.o $(BUILD)/libserial.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(LIBS)
 
-tests: $(BUILD)/filteratlas $(TESTS) $(BUILD)/tests/make_weights $(BUILD)/tests/png_pixels
+$(BUILD)/tests/faults.so: tests/unit/faults.c Makefile
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=c11 -D_GNU_SOURCE -Wall -Wextra -O2 -fPIC -shared -o $@ $< -ldl
+
+tests: $(BUILD)/filteratlas $(TESTS) $(BUILD)/tests/make_weights $(BUILD)/tests/png_pixels $(BUILD)/tests/faults.so
 
 # oneDNN 2 has no pkg-config file.
 BENCH_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out %/write_live_weights.c,$(wildcard tests/bench/*.c)))

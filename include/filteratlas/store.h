@@ -9,7 +9,7 @@
  * A record is text: a first line "filteratlas unit 1", then one line per filter in rising order,
  * "INDEX live|dead LOSS SECONDS RANK BYTES CRC" (loss with 17 digits; length and CRC-32 of the PNG file, 0 0 for dead
  * filters), then "crc CRC" over all lines before. A filter counts as drawn only when its record is whole and its file
- * matches it. Nothing but rank 0 uses a store. */
+ * matches it. A unit with a trace has the line "trace BYTES CRC" before the last. Nothing but rank 0 uses a store. */
 #ifndef FILTERATLAS_STORE_H
 #define FILTERATLAS_STORE_H
 

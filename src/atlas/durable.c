@@ -28,7 +28,12 @@ void durable_part(const char *path, char part[DURABLE_PATH_SIZE]) {
 
 int durable_make_folder(const char *path, struct error *error) {
     struct stat found;
-    if (mkdir(path, 0777) == 0 || (errno == EEXIST && stat(path, &found) == 0 && S_ISDIR(found.st_mode)))
+    if (mkdir(path, 0777) == 0) {
+        char above[DURABLE_PATH_SIZE];
+        folder_of(path, above);
+        return durable_sync_folder(above, error);
+    }
+    if (errno == EEXIST && stat(path, &found) == 0 && S_ISDIR(found.st_mode))
         return STATUS_OK;
     return failed("made a folder", path, error);
 }

@@ -45,6 +45,10 @@ static int compare_jobs(const char *folder, const char *found, const struct stor
 }
 
 static int unusable(const char *path, struct error *error) {
+    if (errno == ENOSPC || errno == EDQUOT || errno == EIO) /* nothing that another --out would be the answer to */
+        return error_set(error, STATUS_FAILURE,
+                         "%s: cannot be written: %s; put that right and run the same command again", path,
+                         strerror(errno));
     return error_set(error, STATUS_USAGE, "%s: cannot be used as the output folder: %s; give another --out", path,
                      strerror(errno));
 }

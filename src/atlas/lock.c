@@ -143,35 +143,45 @@ static void put_away(const char *path, const struct owner *dead, const struct ow
     unlink(away);
 }
 
-static int try_link(const char *path, const struct owner *self) {
-    char own[DURABLE_PATH_SIZE], text[OWNER_TEXT_SIZE];
-    snprintf(own, sizeof own, "%s.%s.%ld.new", path, self->host, self->pid);
-    int length = format_owner(self, text), made = -1;
-    int descriptor = open(own, O_WRONLY | O_CREAT | O_TRUNC, 0666);
-    if (descriptor < 0)
-        return -1;
-    if (write(descriptor, text, (size_t)length) == length && close(descriptor) == 0)
-        made = link(own, path);
-    int why = errno;
-    unlink(own);
-    errno = why;
-    return made;
+/* *made: whether the lock is ours now. It is written elsewhere first: what others see of it is whole. */
+static int try_link(const char *path, const struct owner *self, bool *made, struct error *error) {
+    char own[DURABLE_PATH_SIZE], part[DURABLE_PATH_SIZE], text[OWNER_TEXT_SIZE];
+    snprintf(own, sizeof own, "%s.%s.%ld", path, self->host, self->pid);
+    int length = format_owner(self, text), status = durable_write_part(own, text, (size_t)length, error);
+    if (status)
+        return status;
+    durable_part(own, part);
+    *made = link(part, path) == 0;
+    if (!*made && errno != EEXIST)
+        status = error_set(error, STATUS_FAILURE, "%s: cannot be made: %s; check the folder and run again", path,
+                           strerror(errno));
+    unlink(part);
+    return status;
+}
+
+/* A lock that can't be read was just released, or was cut short by a crash: then it goes after a while. */
+static void wait_for_readable(const char *path, double *readable) {
+    pause_for(0.05);
+    if (access(path, F_OK))
+        *readable = now();
+    else if (now() - *readable > DEAD_SECONDS)
+        unlink(path);
 }
 
 static int take_one(const char *folder, const char *name, const char *path, const struct owner *self, bool patient,
                     struct error *error) {
-    double start = now();
-    while (try_link(path, self)) {
+    double start = now(), readable = start;
+    for (;;) {
         struct owner owner;
-        if (errno != EEXIST)
-            return error_set(error, STATUS_FAILURE, "%s: cannot be made: %s; check the folder and run again", path,
-                             strerror(errno));
+        bool made = false;
+        int status = try_link(path, self, &made, error);
+        if (status || made)
+            return status;
         if (!read_owner(path, &owner)) {
-            pause_for(0.05); /* just released, or cut short by a crash */
-            if (now() - start > DEAD_SECONDS)
-                unlink(path);
+            wait_for_readable(path, &readable);
             continue;
         }
+        readable = now();
         if (judge(path, &owner, self) == OWNER_GONE)
             put_away(path, &owner, self);
         else if (now() - start > (patient ? PATIENCE_SECONDS : ENDING_SECONDS))
@@ -182,7 +192,6 @@ static int take_one(const char *folder, const char *name, const char *path, cons
         else
             pause_for(0.1);
     }
-    return STATUS_OK;
 }
 
 /* Keeping ------------------------------------------------------------------------------------------------------- */

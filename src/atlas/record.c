@@ -13,13 +13,15 @@ static const char RECORD_HEAD[] = "filteratlas unit 1\n";
 
 uint32_t record_checksum(const void *bytes, size_t size) { return (uint32_t)crc32_z(0, bytes, size); }
 
-void record_format(const struct store_filter *filters, int count, struct text *text) {
+void record_format(const struct store_filter *filters, int count, const struct text *trace, struct text *text) {
     text_append(text, "%s", RECORD_HEAD);
     for (int i = 0; i < count; i++) {
         const struct store_filter *f = &filters[i];
         text_append(text, "%d %s %.17g %.3f %d %zu %08" PRIx32 "\n", f->index, f->dead ? "dead" : "live", f->loss,
                     f->seconds, f->rank, f->bytes, f->crc);
     }
+    if (trace->size)
+        text_append(text, "trace %zu %08" PRIx32 "\n", trace->size, record_checksum(trace->bytes, trace->size));
     text_append(text, "crc %08" PRIx32 "\n", record_checksum(text->bytes, text->size));
 }
 
@@ -51,13 +53,32 @@ static bool is_whole(const struct text *text) {
            crc == record_checksum(text->bytes, text->size - tail);
 }
 
+/* Whether the trace beside the record at path is what the record says of it. */
+static bool trace_matches(const char *path, const char *record) {
+    const char *line = strstr(record, "\ntrace ");
+    size_t size;
+    uint32_t crc;
+    if (!line || sscanf(line + 1, "trace %zu %" SCNx32, &size, &crc) != 2)
+        return true;
+    char trace_path[DURABLE_PATH_SIZE];
+    struct text trace = {0};
+    struct error ignored;
+    snprintf(trace_path, sizeof trace_path, "%.*scsv", (int)(strlen(path) - strlen("txt")), path);
+    bool matches = text_read(trace_path, &trace, &ignored) == STATUS_OK && trace.size == size &&
+                   record_checksum(trace.bytes, trace.size) == crc;
+    text_free(&trace);
+    return matches;
+}
+
 int record_read(const char *path, struct store_layer *layer, bool *broken, struct error *error) {
     struct text text = {0};
     *broken = false;
     if (access(path, F_OK))
         return STATUS_OK;
     int status = text_read(path, &text, error);
-    if (!status && !(*broken = !is_whole(&text))) {
+    if (!status)
+        *broken = !is_whole(&text) || !trace_matches(path, text.bytes);
+    if (!status && !*broken) {
         struct store_filter filter;
         for (char *line = strchr(text.bytes, '\n'); line && !status; line = strchr(line + 1, '\n'))
             if (parse_filter(line + 1, &filter))

@@ -13,11 +13,11 @@
 /* CRC-32 as PNG and zlib compute it. */
 uint32_t record_checksum(const void *bytes, size_t size);
 
-/* Appends the record of the filters to *text. */
-void record_format(const struct store_filter *filters, int count, struct text *text);
+/* Appends the record of the filters, and of the unit's trace if that is not empty, to *text. */
+void record_format(const struct store_filter *filters, int count, const struct text *trace, struct text *text);
 
-/* Appends the filters of the record at path to *layer; a record that is missing adds none, one that isn't whole sets
- * *broken. */
+/* Appends the filters of the record at path to *layer; a record that is missing adds none, one that isn't whole or
+ * whose trace doesn't match sets *broken. */
 int record_read(const char *path, struct store_layer *layer, bool *broken, struct error *error);
 
 /* The filters of the record at path and the new ones, rising, into *merged, which starts as {0}; of a filter that both

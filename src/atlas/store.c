@@ -75,45 +75,45 @@ static void append_lines_of(const char *lines, int filter, struct text *text) {
             text_append(text, "%.*s\n", (int)strcspn(line, "\n"), line);
 }
 
-/* The unit's trace with these lines, by filter: of one that is drawn again the new ones. */
-static int write_trace(const char *path, const struct store_layer *merged, const struct store_filter *filters,
-                       int count, const char *lines, struct error *error) {
-    struct text old = {0}, text = {0};
+/* The unit's trace with these lines (NULL: none), by filter: of one that is drawn again the new ones. */
+static int merge_trace(const char *path, const struct store_layer *merged, const struct store_filter *filters,
+                       int count, const char *lines, struct text *text, struct error *error) {
+    struct text old = {0};
     int status = access(path, F_OK) ? STATUS_OK : text_read(path, &old, error);
-    for (int i = 0; i < merged->count; i++) {
+    for (int i = 0; i < merged->count && !status; i++) {
         bool drawn = false;
         for (int j = 0; j < count; j++)
             drawn |= filters[j].index == merged->filter[i].index;
-        append_lines_of(drawn ? lines : old.bytes, merged->filter[i].index, &text);
+        append_lines_of(drawn ? lines : old.bytes, merged->filter[i].index, text);
     }
-    if (!status)
-        status = durable_write(path, text.bytes, text.size, error);
+    if (!status && text->size)
+        status = durable_write(path, text->bytes, text->size, error);
+    else if (!status)
+        unlink(path);
     text_free(&old);
-    text_free(&text);
     return status;
 }
 
 int store_commit_unit(const struct store *store, const char *layer, int unit, const struct store_filter *filters,
                       int count, const char *trace, struct error *error) {
     struct store_layer merged = {0};
-    struct text text = {0};
-    char path[DURABLE_PATH_SIZE];
+    struct text record = {0}, lines = {0};
+    char record_file[DURABLE_PATH_SIZE], trace_file[DURABLE_PATH_SIZE];
+    record_path(store, layer, unit, "txt", record_file);
+    record_path(store, layer, unit, "csv", trace_file);
     int status = make_layer_folders(store, layer, error);
     if (!status)
         status = publish_pictures(store, layer, filters, count, error);
-    record_path(store, layer, unit, "txt", path);
     if (!status)
-        status = record_merge(path, filters, count, &merged, error);
-    if (!status && trace) {
-        record_path(store, layer, unit, "csv", path);
-        status = write_trace(path, &merged, filters, count, trace, error);
-    }
-    record_path(store, layer, unit, "txt", path);
+        status = record_merge(record_file, filters, count, &merged, error);
+    if (!status)
+        status = merge_trace(trace_file, &merged, filters, count, trace, &lines, error);
     if (!status) {
-        record_format(merged.filter, merged.count, &text);
-        status = durable_write(path, text.bytes, text.size, error);
+        record_format(merged.filter, merged.count, &lines, &record);
+        status = durable_write(record_file, record.bytes, record.size, error);
     }
-    text_free(&text);
+    text_free(&record);
+    text_free(&lines);
     store_layer_free(&merged);
     return status;
 }

@@ -1,0 +1,188 @@
+#!/usr/bin/env bash
+# Stopping on purpose (signals, a time limit, a file), ranks that hang or die, and two jobs in one folder: the exit
+# statuses as seen through mpirun, nothing finished lost, and the next run completes.
+# shellcheck source=tests/harness.sh disable=SC1091,SC2015,SC2086 # $status and $took are numbers
+. "$(dirname "$0")/../harness.sh"
+
+WEIGHTS=$HERE/jobs/demo/demo_weights.h5
+# 56 short units, a few seconds for two ranks.
+JOB=(--weights "$WEIGHTS" --size 64 --upscaling-steps 2 --epochs 70 --batch 2 --layers 'block[123]_*' --filters 0:16)
+# Two units of half a minute each.
+SLOW=(--weights "$WEIGHTS" --size 96 --upscaling-steps 1 --epochs 9999 --batch 2 --layers block3_conv1 --filters 0:4)
+QUICK=(--weights "$WEIGHTS" --size 64 --upscaling-steps 2 --epochs 3)
+took=0
+cd "$TEMPORARY" || exit 1
+export TMPDIR=$TEMPORARY # for Open MPI's session folders
+
+contents() { (cd "$1" && find . -name '*.png' -exec sha256sum {} + | sort -k2 && cat job.txt && cut -d, -f1-4 losses.csv); }
+same() { contents "$1" >one && contents "$2" >other && grep -q '/filters/.*png$' one && diff one other; }
+
+# start RANKS DIR OPTION...: in the background.
+start() {
+    local ranks=$1 dir=$2; shift 2
+    mpirun -n "$ranks" "$FILTERATLAS" render --out "$dir" -q "$@" >out 2>err </dev/null &
+    launcher=$!
+    began=$(date +%s%N)
+}
+
+# ended SECONDS: waits for the job; its status, or 124 if it has not ended by then. Leaves $took, in milliseconds.
+ended() {
+    local status
+    for _ in $(seq $(($1 * 20))); do kill -0 "$launcher" 2>/dev/null || break; sleep 0.05; done
+    if kill -0 "$launcher" 2>/dev/null; then
+        kill -9 "$launcher" $(pgrep -P "$launcher" filteratlas)
+        wait "$launcher" 2>/dev/null
+        return 124
+    fi
+    wait "$launcher" 2>/dev/null; status=$?
+    took=$((($(date +%s%N) - began) / 1000000))
+    return $status
+}
+
+# rank N: the process of that rank.
+rank() {
+    local pid
+    for pid in $(pgrep -P "$launcher" filteratlas); do
+        ! tr '\0' '\n' <"/proc/$pid/environ" | grep -qx "OMPI_COMM_WORLD_RANK=$1" || echo "$pid"
+    done
+}
+
+records() { find "$1/units" -name '*.txt' ! -name '.*' 2>/dev/null | wc -l; }
+
+# working DIR: waits until the job that was just started commits.
+working() {
+    local before
+    before=$(records "$1")
+    for _ in $(seq 400); do [ "$(records "$1")" -le "$before" ] || return 0; sleep 0.02; done
+    return 1
+}
+
+# drawing: waits until the slow job, which commits nothing for long, is drawing.
+drawing() { for _ in $(seq 200); do compgen -G "$1/units/.*.lock" >/dev/null && break; sleep 0.05; done; sleep 0.7; }
+
+said() { grep '^filteratlas:' err >lines; [ "$(wc -l <lines)" -eq 1 ] && grep -Eq "$1" lines || { cat err; false; }; }
+
+check "an undisturbed render" timeout 60 mpirun -n 2 "$FILTERATLAS" render --out reference -q "${JOB[@]}"
+
+# Signals ------------------------------------------------------------------------------------------------------------
+for signal in USR1 USR2 TERM INT; do
+    for target in "rank 0" "rank 1" mpirun; do
+        start 2 signals "${JOB[@]}"
+        check "SIG$signal to $target: the job gets on first" working signals
+        if [ "$target" = mpirun ]; then kill -$signal "$launcher"; else kill -$signal "$($target)"; fi
+        ended 20; status=$?
+        if [ "$target" = mpirun ] && { [ $signal = TERM ] || [ $signal = INT ]; }; then
+            check "SIG$signal to mpirun: the job ends (mpirun's own status is $status)" test $status -ne 124 -a $status -ne 0
+        else
+            check "SIG$signal to $target: status 75, not $status" test $status -eq 75
+            check "SIG$signal to $target: one line says so" said "^filteratlas: SIG$signal: stopped .*same command again"
+        fi
+        [ "$(records signals)" -lt 50 ] || { rm -rf signals.done; mv signals signals.done; }
+    done
+done
+start 3 signals "${JOB[@]}"
+ended 60; status=$?
+check "after the signals: the next run completes" test $status -eq 0
+check "after the signals: the same files" same signals reference
+if [ -d signals.done ]; then
+    start 1 signals.done "${JOB[@]}"; ended 60
+    check "after the signals: the same files in the folder before" same signals.done reference
+fi
+
+start 2 slow "${SLOW[@]}"
+drawing slow
+kill -USR1 "$(rank 0)"
+sleep 1.5
+check "after a signal the units in flight go on" kill -0 "$launcher"
+kill -USR2 "$(rank 1)"
+began=$(date +%s%N)
+ended 10; status=$?
+check "a second, other signal drops them: status 75, not $status" test $status -eq 75
+check "a second signal drops them at once ($took ms)" test $took -lt 3000
+for case in "--grace 0" ""; do
+    start 2 slow "${SLOW[@]}" $case
+    drawing slow
+    kill -TERM "$(rank 1)"
+    began=$(date +%s%N)
+    ended 10; status=$?
+    check "SIGTERM ${case:-without --grace}: status 75, not $status" test $status -eq 75
+    check "SIGTERM ${case:-without --grace}: in time ($took ms)" test $took -lt 3500
+done
+check "no unit was finished, so none is kept" test "$(records slow)" -eq 0
+
+# Limits -------------------------------------------------------------------------------------------------------------
+runs=0 status=75
+while [ $status -eq 75 ] && [ $runs -lt 20 ]; do
+    before=$(records limit)
+    start 2 limit "${JOB[@]}" --time-limit 0:03
+    ended 20; status=$?
+    runs=$((runs + 1))
+    [ $status -ne 75 ] || { check "--time-limit 0:03: in time ($took ms)" test $took -lt 5000
+        check "--time-limit 0:03: one line says so" said '^filteratlas: time limit: stopped'
+        check "--time-limit 0:03: it gets on ($((before)) to $(records limit) units)" test "$(records limit)" -gt "$before"; }
+done
+check "--time-limit 0:03: all is drawn after $runs runs" test $status -eq 0
+check "--time-limit 0:03: the same files" same limit reference
+start 2 slow "${SLOW[@]}" --time-limit 0:02
+ended 20; status=$?
+check "--time-limit ends a unit that is too long: status 75, not $status" test $status -eq 75
+check "--time-limit ends a unit that is too long: in time ($took ms)" test $took -lt 4000
+
+start 2 file "${JOB[@]}"
+working file
+touch file/stop
+ended 20; status=$?
+check "DIR/stop: status 75, not $status" test $status -eq 75
+check "DIR/stop: one line says so" said '^filteratlas: file/stop: stopped'
+check "DIR/stop is removed" test ! -e file/stop
+start 1 file "${JOB[@]}"; ended 60; status=$?
+check "DIR/stop: the next run completes" test $status -eq 0
+check "DIR/stop: the same files" same file reference
+
+expect "--time-limit auto outside Slurm" 2 '^filteratlas: --time-limit auto: .*give' \
+    env -u SLURM_JOB_ID -u SLURM_JOB_END_TIME "$FILTERATLAS" render --out auto "${JOB[@]}" --time-limit auto
+export SLURM_JOB_END_TIME=$(($(date +%s) + 8))
+start 2 auto "${SLOW[@]}" --time-limit auto
+ended 20; status=$?
+check "--time-limit auto with the end in 8 s: status 75, not $status" test $status -eq 75
+check "--time-limit auto with the end in 8 s: in time ($took ms)" test $took -lt 8000
+unset SLURM_JOB_END_TIME
+
+# Ranks that hang or die -----------------------------------------------------------------------------------------------
+start 3 hang "${JOB[@]}" --rank-timeout 2
+working hang
+kill -STOP "$(rank 2)"
+ended 20; status=$?
+check "a rank that hangs: status 1, not $status" test $status -eq 1
+check "a rank that hangs: one line names rank and host" said "^filteratlas: rank 2 on $(hostname): .*run the same command again"
+start 3 hang "${JOB[@]}"
+working hang
+victim=$(rank 1)
+kill -9 "$victim"
+began=$(date +%s%N)
+ended 20; status=$?
+check "a rank that dies: the job ends soon ($took ms, status $status)" test $took -lt 5000 -a $status -ne 124 -a $status -ne 0
+check "a rank that dies: mpirun names it" grep -Eq "process rank 1 .*signal 9|rank 1 .*exited on signal 9" err
+start 2 hang "${JOB[@]}"; ended 60; status=$?
+check "a rank that hung, one that died: the next run completes" test $status -eq 0
+check "a rank that hung, one that died: the same files" same hang reference
+
+# Two jobs in one folder -----------------------------------------------------------------------------------------------
+"$FILTERATLAS" render --out busy -q "${SLOW[@]}" 2>/dev/null & first=$!
+drawing busy
+began=$(date +%s%N)
+expect "a second render of a layer: one line names host and pid of the first" 1 \
+    "^filteratlas: busy: block3_conv1 .* process $first on $(hostname);" "$FILTERATLAS" render --out busy -q "${SLOW[@]}"
+took=$((($(date +%s%N) - began) / 1000000))
+check "a second render of a layer stops within 5 s ($took ms)" test $took -lt 5000
+kill -USR1 $first; kill -0 $first && kill -9 $first
+wait $first 2>/dev/null
+start 2 busy "${SLOW[@]}" --time-limit 0:02
+ended 10; status=$?
+check "the lock of one that was killed is taken over: status 75, not $status" test $status -eq 75
+
+"$FILTERATLAS" render --out both -q "${QUICK[@]}" --layers 'block1_*' --filters 0:8 2>one.err & first=$!
+"$FILTERATLAS" render --out both -q "${QUICK[@]}" --layers 'block2_*' --filters 0:8 2>other.err & second=$!
+wait $first; one=$?; wait $second; other=$?
+check "different layers side by side in one folder: both succeed" test "$one$other" = 00
+check "different layers side by side: losses.csv has both" test "$(cut -d, -f1 both/losses.csv | sort -u | wc -l)" -eq 5

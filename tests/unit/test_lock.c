@@ -1,0 +1,283 @@
+/* One writer per layer: who holds a lock, who is refused it, and whose lock is taken over. The other writers are
+ * processes of their own, since a lock belongs to a process. */
+#include "filteratlas/lock.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/select.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { RACES = 200, RUNNERS = 2 };
+
+static const char *const LAYER[] = {"block1_conv1"};
+static const char *const BOTH[] = {"block1_conv2", "block1_conv1"};
+
+static char folder[64], path[128];
+
+static int make_folder(void **state) {
+    (void)state;
+    snprintf(folder, sizeof folder, "/tmp/filteratlas-lock.XXXXXX");
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/units/.block1_conv1.lock", folder);
+    return 0;
+}
+
+static int remove_folder(void **state) {
+    (void)state;
+    char command[128];
+    snprintf(command, sizeof command, "rm -rf %s", folder);
+    return system(command);
+}
+
+static double now(void) {
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
+}
+
+static void pause_for(double seconds) {
+    nanosleep(&(struct timespec){(time_t)seconds, (long)((seconds - (double)(time_t)seconds) * 1e9)}, NULL);
+}
+
+static int take(const char *const *names, int count, struct lock **lock, struct error *error) {
+    return lock_take(folder, names, count, false, lock, error);
+}
+
+static void write_lock(const char *text) {
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_true(fputs(text, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+}
+
+/* A process that holds the layer's lock until it is killed. Returns once it has it. */
+static pid_t start_holder(void) {
+    int ready[2];
+    char byte;
+    assert_int_equal(pipe(ready), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct lock *lock;
+        struct error error;
+        if (take(LAYER, 1, &lock, &error) || write(ready[1], "x", 1) != 1)
+            _exit(1);
+        for (;;)
+            pause();
+    }
+    close(ready[1]);
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    close(ready[0]);
+    return pid;
+}
+
+static void end(pid_t pid) {
+    kill(pid, SIGKILL);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
+static void a_lock_is_taken_and_given_back(void **state) {
+    (void)state;
+    struct lock *lock;
+    struct error error;
+    for (int round = 0; round < 3; round++) {
+        assert_int_equal(take(BOTH, 2, &lock, &error), STATUS_OK);
+        assert_int_equal(access(path, F_OK), 0);
+        assert_false(lock_is_lost(lock));
+        lock_release(lock);
+        assert_int_not_equal(access(path, F_OK), 0);
+    }
+    lock_release(NULL);
+    assert_false(lock_is_lost(NULL));
+}
+
+static void a_live_owner_is_named_and_kept(void **state) {
+    (void)state;
+    struct lock *lock;
+    struct error error;
+    char host[256] = "", words[320];
+    pid_t holder = start_holder();
+    double start = now();
+    assert_int_equal(take(BOTH, 2, &lock, &error), STATUS_FAILURE);
+    assert_true(now() - start < 5);
+    assert_null(lock);
+    gethostname(host, sizeof host - 1);
+    snprintf(words, sizeof words, "process %ld on %s", (long)holder, host);
+    assert_non_null(strstr(error.message, words));
+    assert_non_null(strstr(error.message, "block1_conv1"));
+    /* All or none: the other layer was given back. */
+    assert_int_equal(take(BOTH, 1, &lock, &error), STATUS_OK);
+    lock_release(lock);
+    end(holder);
+}
+
+static void a_dead_owner_is_followed_at_once(void **state) {
+    (void)state;
+    struct lock *lock;
+    struct error error;
+    end(start_holder());
+    assert_int_equal(access(path, F_OK), 0);
+    double start = now();
+    assert_int_equal(take(LAYER, 1, &lock, &error), STATUS_OK);
+    assert_true(now() - start < 1);
+    lock_release(lock);
+}
+
+/* The dead owner's pid was given to another process: its start time tells. */
+static void a_pid_used_again_is_not_the_owner(void **state) {
+    (void)state;
+    struct lock *lock;
+    struct error error;
+    char text[512] = "", other[512];
+    assert_int_equal(take(LAYER, 1, &lock, &error), STATUS_OK);
+    FILE *file = fopen(path, "r");
+    assert_non_null(fgets(text, sizeof text, file));
+    fclose(file);
+    lock_release(lock);
+    char host[256], place[128];
+    long pid;
+    unsigned long long start_time;
+    assert_int_equal(sscanf(text, "%255s %ld %llu %127s", host, &pid, &start_time, place), 4);
+    snprintf(other, sizeof other, "%s %ld %llu %s 0000000007\n", host, pid, start_time + 1, place);
+    write_lock(other);
+    double start = now();
+    assert_int_equal(take(LAYER, 1, &lock, &error), STATUS_OK);
+    assert_true(now() - start < 1);
+    lock_release(lock);
+}
+
+static void an_owner_elsewhere_that_beats_is_kept(void **state) {
+    (void)state;
+    struct lock *lock;
+    struct error error;
+    write_lock("elsewhere 4711 99 another-boot/pid:[1] 0000000001\n");
+    pid_t heart = fork();
+    if (heart == 0)
+        for (int beat = 2;; beat++) {
+            char text[128];
+            snprintf(text, sizeof text, "elsewhere 4711 99 another-boot/pid:[1] %010d\n", beat);
+            FILE *file = fopen(path, "r+");
+            if (!file || fputs(text, file) < 0 || fclose(file))
+                _exit(1);
+            pause_for(1);
+        }
+    double start = now();
+    assert_int_equal(take(LAYER, 1, &lock, &error), STATUS_FAILURE);
+    assert_true(now() - start < 6);
+    assert_non_null(strstr(error.message, "process 4711 on elsewhere"));
+    end(heart);
+    assert_int_equal(unlink(path), 0);
+}
+
+/* Waits out the 20 s, once for both: an owner elsewhere that stands still, and a lock that a crash cut short. */
+static void what_stands_still_is_taken_over(void **state) {
+    (void)state;
+    struct lock *lock;
+    struct error error;
+    char other[128];
+    write_lock("elsewhere 4711 99 another-boot/pid:[1] 0000000001\n");
+    snprintf(other, sizeof other, "%s/units/.block1_conv2.lock", folder);
+    FILE *file = fopen(other, "w");
+    fputs("elsewhe", file);
+    fclose(file);
+    double start = now();
+    pid_t second = fork();
+    if (second == 0)
+        _exit(take(BOTH, 1, &lock, &error) ? 1 : (lock_release(lock), 0));
+    assert_int_equal(take(LAYER, 1, &lock, &error), STATUS_OK);
+    double seconds = now() - start;
+    assert_true(seconds > 15 && seconds < 25);
+    lock_release(lock);
+    int status;
+    assert_int_equal(waitpid(second, &status, 0), second);
+    assert_int_equal(status, 0);
+    assert_true(now() - start < 25);
+}
+
+/* One runner of a race: takes the lock if it can, tells so, and holds it until all have told. */
+static void run_race(int go, int done) {
+    struct lock *lock;
+    struct error error;
+    char byte;
+    while (read(go, &byte, 1) > 0)
+        ;
+    char got = take(LAYER, 1, &lock, &error) ? '-' : '+';
+    if (write(done, &got, 1) != 1)
+        _exit(1);
+    for (;;)
+        pause();
+}
+
+static void of_two_that_race_for_a_dead_lock_one_gets_it(void **state) {
+    (void)state;
+    int twice = 0, never = 0;
+    for (int race = 0; race < RACES; race++) {
+        end(start_holder());
+        int go[2], done[2];
+        pid_t runner[RUNNERS];
+        char got[RUNNERS];
+        assert_int_equal(pipe(go) | pipe(done), 0);
+        for (int i = 0; i < RUNNERS; i++)
+            if ((runner[i] = fork()) == 0) {
+                close(go[1]);
+                run_race(go[0], done[1]);
+            }
+        close(go[0]);
+        pause_for(0.002);
+        close(go[1]); /* off they go */
+        /* The winner is known at once; the loser would know after 3 s, so only a second winner is waited for. */
+        assert_int_equal(read(done[0], &got[0], 1), 1);
+        never += got[0] != '+';
+        pause_for(0.02);
+        struct timespec none = {0};
+        fd_set readable;
+        FD_ZERO(&readable);
+        FD_SET(done[0], &readable);
+        if (pselect(done[0] + 1, &readable, NULL, NULL, &none, NULL) > 0 && read(done[0], &got[1], 1) == 1)
+            twice += got[1] == '+';
+        for (int i = 0; i < RUNNERS; i++)
+            end(runner[i]);
+        close(done[0]);
+        close(done[1]);
+    }
+    assert_int_equal(twice, 0);
+    assert_int_equal(never, 0);
+}
+
+static void an_owner_notices_that_its_lock_was_taken(void **state) {
+    (void)state;
+    struct lock *lock;
+    struct error error;
+    assert_int_equal(take(LAYER, 1, &lock, &error), STATUS_OK);
+    pause_for(2.5);
+    assert_false(lock_is_lost(lock));
+    write_lock("elsewhere 4711 99 another-boot/pid:[1] 0000000001\n");
+    pause_for(2.5);
+    assert_true(lock_is_lost(lock));
+    lock_release(lock);
+    assert_int_equal(access(path, F_OK), 0); /* the other's lock stays */
+    assert_int_equal(unlink(path), 0);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_lock_is_taken_and_given_back),
+        cmocka_unit_test(a_live_owner_is_named_and_kept),
+        cmocka_unit_test(a_dead_owner_is_followed_at_once),
+        cmocka_unit_test(a_pid_used_again_is_not_the_owner),
+        cmocka_unit_test(an_owner_elsewhere_that_beats_is_kept),
+        cmocka_unit_test(of_two_that_race_for_a_dead_lock_one_gets_it),
+        cmocka_unit_test(an_owner_notices_that_its_lock_was_taken),
+        cmocka_unit_test(what_stands_still_is_taken_over),
+    };
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
