@@ -1,5 +1,6 @@
 #include "filteratlas/app.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -7,9 +8,12 @@
 /* OpenBLAS starts a thread per core when it is loaded, before main: on a node of 128 cores with a rank on each these
  * would be 16,384. It can only be told beforehand, so the program tells it and starts itself again. */
 static void start_with_one_blas_thread(char **argv) {
-    if (getenv("OPENBLAS_NUM_THREADS") || setenv("OPENBLAS_NUM_THREADS", "1", 0))
+    char path[PATH_MAX]; /* and not /proc/self/exe itself, which ps and pkill would call "exe" */
+    ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
+    if (length < 0 || getenv("OPENBLAS_NUM_THREADS") || setenv("OPENBLAS_NUM_THREADS", "1", 0))
         return;
-    execv("/proc/self/exe", argv); /* comes back only where there is no /proc: then it goes on with the threads */
+    path[length] = 0;
+    execv(path, argv); /* comes back only if that fails: then it goes on with the threads */
 }
 
 int main(int argc, char **argv) {
