@@ -162,7 +162,7 @@ check "into a file the default prints none either" told
 check "into a file the default prints lines" test "$(tr -d '\n[:print:]' <told | wc -c)" -eq 0
 check "--progress bar" told --progress bar
 check "--progress bar goes back to the start of the line" grep -q "$(printf '\r')" told
-if command -v script >/dev/null; then # a terminal for it, by util-linux
+if script -qec true /dev/null </dev/null >told 2>&1; then # a terminal for it, by util-linux
     command=$(printf '%q ' "$FILTERATLAS" render "${JOB[@]}")
     script -qec "$command --out alone" /dev/null </dev/null >told
     check "on a terminal the default is a bar" grep -q "$(printf '\r\033')" told
