@@ -17,9 +17,6 @@ struct progress {
     char last[64];       /* "block5_conv1 42 loss 1.234" */
 };
 
-/* Seconds of the monotonic clock. */
-double progress_now(void);
-
 /* Starts the clock. filters and flops: what is to be drawn. */
 void progress_start(struct progress *progress, const struct options *options, const struct vgg *net,
                     const struct octaves *octaves, int filters, double flops);

@@ -1,20 +1,14 @@
 #include "filteratlas/progress.h"
+#include "filteratlas/clock.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { BAR_WIDTH = 24 };
 static const double LINE_SECONDS = 10, BAR_SECONDS = 0.2;
-
-double progress_now(void) {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
-}
 
 void progress_format_time(double seconds, char text[24]) {
     long s = (long)fmin(fmax(seconds, 0) + 0.5, 1e9);
@@ -49,7 +43,7 @@ void progress_start(struct progress *progress, const struct options *options, co
         progress->filter_flops[l] = vgg_filter_flops(net, l, octaves, options->epochs);
     progress->filters = filters;
     progress->flops = flops;
-    progress->start = progress->shown = progress_now();
+    progress->start = progress->shown = clock_now();
 }
 
 static void show(struct progress *progress, double now) {
@@ -90,7 +84,7 @@ void progress_filter(void *context, const char *layer, const struct store_filter
         count(progress, layer, filter);
     if (progress->style == PROGRESS_NONE)
         return;
-    double now = progress_now();
+    double now = clock_now();
     if (now - progress->shown >= (progress->style == PROGRESS_BAR ? BAR_SECONDS : LINE_SECONDS) &&
         (filter || progress->style == PROGRESS_BAR) && progress->live + progress->dead)
         show(progress, now);

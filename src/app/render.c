@@ -1,5 +1,6 @@
 #include "command.h"
 #include "filteratlas/app.h"
+#include "filteratlas/clock.h"
 #include "filteratlas/cluster.h"
 #include "filteratlas/distribute.h"
 #include "filteratlas/gemm.h"
@@ -81,7 +82,7 @@ static bool wanted(const void *context, int layer, int filter) {
 /* When to stop, by the monotonic clock, with a margin for the last commits. INFINITY without a limit. */
 static int set_deadline(struct run *run, struct error *error) {
     static const double margin = 5;
-    double limit = run->options.time_limit, now = progress_now();
+    double limit = run->options.time_limit, now = clock_now();
     run->deadline = INFINITY;
     if (limit > 0)
         run->deadline = run->start + limit - fmin(margin, limit / 10);
@@ -236,7 +237,7 @@ static int draw(struct run *run, struct error *error) {
         if (!status)
             status = command_publish(&run->store, run->options.layers, &run->options, error);
         if (!status && !run->options.quiet)
-            print_totals(run, progress_now() - run->progress.start);
+            print_totals(run, clock_now() - run->progress.start);
     }
     return cluster_agree(&run->cluster, status, error);
 }
@@ -261,7 +262,7 @@ static int run_parse(struct run *run, int argc, char **argv, struct error *error
 }
 
 int app_render(int argc, char **argv) {
-    struct run run = {.start = progress_now()};
+    struct run run = {.start = clock_now()};
     struct error error;
     cluster_start(&run.cluster);
     stop_catch_signals();

@@ -78,8 +78,8 @@ static void multiply_row(const struct winograd_kernels *kernels, const float *a,
     }
 }
 
-/* One kernel row's part of the neighbourhoods of a picture's row: 9 floats to every position of columns. A constant
- * size lets the compiler copy without a call, which halves the time of the whole forward pass. */
+/* One kernel row's part of the neighbourhoods of a picture's row: 9 floats to every position of columns. The copies
+ * have a constant size, so that the compiler makes them without a call. */
 static void gather_kernel_row(const float *row, int width, float *columns) {
     memcpy(columns + CHANNELS, row, (size_t)(width > 1 ? 2 : 1) * CHANNELS * sizeof *columns);
     for (int p = 1; p < width - 1; p++)

@@ -47,10 +47,12 @@ static bool wants_small_tiles(const struct vgg *net, const struct octaves *octav
     return without > 1.1 * with;
 }
 
-/* Small pictures go through the first two blocks in 4x4 tiles, whose rounding errors are a fifth: there most of the
- * ReLUs are, and on a small picture one of them within rounding of 0 can turn the ascent. Measured on the demo network
- * from 61 pixels, filters in 60 whose first 10 losses leave double precision by over 0.1 %: 8 with 6x6 tiles, 3 with
- * 4x4 tiles in blocks 1 and 2, 3 with 4x4 tiles everywhere. It costs less than 1 % of a default job. */
+/* Small pictures go through the first two blocks in 4x4 tiles, whose rounding errors are a quarter to a third: there
+ * most of the ReLUs are, and on a small picture one of them within rounding of 0 can turn the ascent. Measured on the
+ * demo network from 61 pixels, filters in 60 whose first 10 losses leave double precision by over 0.1 %, with two of
+ * OpenBLAS's kernel sets for the last layer's channel: 3 and 8 with 6x6 tiles, 2 and 3 with 4x4 tiles in blocks 1 and
+ * 2, 4 and 2 with 4x4 tiles in block 3 too. So few that chance has a part in it; blocks 1 and 2 need but 8 MB of tables
+ * at VGG16's width. */
 enum { SMALL_PICTURE = 100 * 100 };
 
 static bool is_precise_layer(const struct vgg *net, int layer) { return vgg_least_extent(net, layer) <= 2; }

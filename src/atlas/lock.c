@@ -1,5 +1,6 @@
 #include "filteratlas/lock.h"
 
+#include "filteratlas/clock.h"
 #include "filteratlas/durable.h"
 #include "filteratlas/text.h"
 
@@ -37,16 +38,6 @@ struct lock {
     bool ending;
     atomic_bool lost;
 };
-
-static double now(void) {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
-}
-
-static void pause_for(double seconds) {
-    nanosleep(&(struct timespec){(time_t)seconds, (long)((seconds - (double)(time_t)seconds) * 1e9)}, NULL);
-}
 
 /* Start time of a process, field 22 of /proc/PID/stat (proc(5)); the name in field 2 may hold blanks and brackets. */
 static unsigned long long start_time(long pid) {
@@ -118,13 +109,13 @@ static enum verdict judge_at_once(const struct owner *owner, const struct owner 
 /* Watches a lock until its owner is known to live or not. */
 static enum verdict judge(const char *path, const struct owner *owner, const struct owner *self) {
     enum verdict verdict = judge_at_once(owner, self);
-    for (double start = now(); verdict == OWNER_UNKNOWN; pause_for(0.2)) {
+    for (double start = clock_now(); verdict == OWNER_UNKNOWN; clock_pause(0.2)) {
         struct owner again;
         if (!read_owner(path, &again) || !is_same(&again, owner))
             return OWNER_GONE;
         if (again.beat != owner->beat)
             return OWNER_LIVES;
-        if (now() - start > DEAD_SECONDS)
+        if (clock_now() - start > DEAD_SECONDS)
             return OWNER_GONE;
     }
     return verdict;
@@ -139,7 +130,7 @@ static void put_away(const char *path, const struct owner *dead, const struct ow
     if (rename(path, away))
         return;
     if (read_owner(away, &found) && !is_same(&found, dead) && link(away, path))
-        pause_for(0.1); /* somebody has the lock: it will be judged in the next round */
+        clock_pause(0.1); /* somebody has the lock: it will be judged in the next round */
     unlink(away);
 }
 
@@ -161,16 +152,16 @@ static int try_link(const char *path, const struct owner *self, bool *made, stru
 
 /* A lock that can't be read was just released, or was cut short by a crash: then it goes after a while. */
 static void wait_for_readable(const char *path, double *readable) {
-    pause_for(0.05);
+    clock_pause(0.05);
     if (access(path, F_OK))
-        *readable = now();
-    else if (now() - *readable > DEAD_SECONDS)
+        *readable = clock_now();
+    else if (clock_now() - *readable > DEAD_SECONDS)
         unlink(path);
 }
 
 static int take_one(const char *folder, const char *name, const char *path, const struct owner *self, bool patient,
                     struct error *error) {
-    double start = now(), readable = start;
+    double start = clock_now(), readable = start;
     for (;;) {
         struct owner owner;
         bool made = false;
@@ -181,16 +172,16 @@ static int take_one(const char *folder, const char *name, const char *path, cons
             wait_for_readable(path, &readable);
             continue;
         }
-        readable = now();
+        readable = clock_now();
         if (judge(path, &owner, self) == OWNER_GONE)
             put_away(path, &owner, self);
-        else if (now() - start > (patient ? PATIENCE_SECONDS : ENDING_SECONDS))
+        else if (clock_now() - start > (patient ? PATIENCE_SECONDS : ENDING_SECONDS))
             return error_set(error, STATUS_FAILURE,
                              "%s: %s is being written by process %ld on %s; wait for it, or give other --layers or "
                              "another --out",
                              folder, name, owner.pid, owner.host);
         else
-            pause_for(0.1);
+            clock_pause(0.1);
     }
 }
 

@@ -1,4 +1,5 @@
 #include "coordinator.h"
+#include "filteratlas/clock.h"
 
 #include "filteratlas/stop.h"
 #include "filteratlas/text.h"
@@ -59,7 +60,7 @@ static void stop(struct coordinator *c, double grace, const char *reason) {
                   "command again to go on",
                   reason);
     c->stopping = true;
-    c->drop_at = fmin(c->drop_at, link_now() + grace);
+    c->drop_at = fmin(c->drop_at, clock_now() + grace);
 }
 
 /* A second signal while stopping means: at once. */
@@ -96,7 +97,7 @@ static void check_silence(const struct coordinator *c, double now) {
 }
 
 static void check_stop(struct coordinator *c) {
-    double now = link_now();
+    double now = clock_now();
     if (stop_signal() && stop_signal() != c->signal)
         stop_for_signal(c, stop_signal());
     if (now >= c->coordination->stop.deadline)
@@ -114,8 +115,8 @@ static void check_stop(struct coordinator *c) {
 /* The next unit for a rank, NULL if there is none or none that would be finished in time. */
 static const struct unit *next_unit(struct coordinator *c, int rank) {
     const struct unit *unit = c->status || c->stopping ? NULL : schedule_next(c->coordination->schedule, rank);
-    double margin = 1.1; /* units of one kind differ by so much */
-    if (!unit || link_now() + margin * unit->flops * c->seconds_per_flop < c->coordination->stop.deadline)
+    double margin = 1.1; /* for a unit that takes a little longer than the slowest so far */
+    if (!unit || clock_now() + margin * unit->flops * c->seconds_per_flop < c->coordination->stop.deadline)
         return unit;
     stop(c, INFINITY, "time limit");
     return NULL;
@@ -124,7 +125,7 @@ static const struct unit *next_unit(struct coordinator *c, int rank) {
 static void answer(struct coordinator *c, int rank, const struct unit *unit) {
     static const struct unit none = {.layer = -1};
     c->peer[rank].drawing = unit != NULL;
-    c->peer[rank].since = link_now();
+    c->peer[rank].since = clock_now();
     c->active -= unit == NULL;
     unit = unit ? unit : &none;
     if (rank == 0)
@@ -159,7 +160,7 @@ static int keep_filter(struct coordinator *c, int rank, struct report *report, s
 
 static int commit(struct coordinator *c, int rank, const struct unit *unit, struct error *error) {
     struct peer *peer = &c->peer[rank];
-    c->seconds_per_flop = fmax(c->seconds_per_flop, (link_now() - peer->since) / unit->flops);
+    c->seconds_per_flop = fmax(c->seconds_per_flop, (clock_now() - peer->since) / unit->flops);
     c->committed++;
     return store_commit_unit(c->coordination->store, c->drawing->net->layer[unit->layer].name, unit->index,
                              peer->filter, peer->filters, peer->trace.size ? peer->trace.bytes : NULL, error);
@@ -170,7 +171,7 @@ static int commit(struct coordinator *c, int rank, const struct unit *unit, stru
 static void take_report(struct coordinator *c, int rank, struct report *report) {
     struct error error;
     int status = STATUS_OK;
-    c->peer[rank].heard = link_now();
+    c->peer[rank].heard = clock_now();
     switch (report->kind) {
     case REPORT_READY:
         c->peer[rank].filters = 0;

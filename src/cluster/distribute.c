@@ -1,4 +1,5 @@
 #include "filteratlas/distribute.h"
+#include "filteratlas/clock.h"
 
 #include "coordinator.h"
 #include "link.h"
@@ -21,7 +22,7 @@ static void *draw_beside(void *context) {
 static int run_rank_0(const struct cluster *cluster, const struct drawing *drawing,
                       const struct coordination *coordination, struct error *error) {
     struct mailbox mailbox;
-    struct link link = {.mailbox = &mailbox, .told = link_now()};
+    struct link link = {.mailbox = &mailbox, .told = clock_now()};
     struct drawing_thread thread = {drawing, &link};
     pthread_t id;
     mailbox_init(&mailbox);
@@ -41,7 +42,7 @@ int distribute(const struct cluster *cluster, const struct drawing *drawing, con
     if (cluster->rank == 0) {
         status = run_rank_0(cluster, drawing, coordination, error);
     } else {
-        struct link link = {.told = link_now()};
+        struct link link = {.told = clock_now()};
         worker_run(drawing, &link);
     }
     return cluster_agree(cluster, status, error);

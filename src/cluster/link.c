@@ -1,4 +1,5 @@
 #include "link.h"
+#include "filteratlas/clock.h"
 
 #include "filteratlas/stop.h"
 
@@ -8,12 +9,6 @@
 
 static const long PAUSE = 2000000;     /* nanoseconds; a unit takes seconds */
 static const double ALIVE_SECONDS = 5; /* between two signs of life */
-
-double link_now(void) {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
-}
 
 void link_pause(void) { nanosleep(&(struct timespec){0, PAUSE}, NULL); }
 
@@ -80,7 +75,7 @@ static struct unit mailbox_wait(struct mailbox *mailbox) {
 }
 
 void link_send(struct link *link, struct report *report) {
-    link->told = link_now();
+    link->told = clock_now();
     if (link->mailbox) {
         mailbox_put(link->mailbox, report);
         return;
@@ -129,7 +124,7 @@ bool link_receive(struct link *link, struct unit *unit) {
 bool link_cancelled(struct link *link) {
     int arrived = 0;
     pass_on_signal(link);
-    if (link_now() - link->told > ALIVE_SECONDS)
+    if (clock_now() - link->told > ALIVE_SECONDS)
         link_say(link, REPORT_ALIVE, NULL, NULL);
     if (!link->mailbox)
         MPI_Iprobe(0, TAG_CANCEL, MPI_COMM_WORLD, &arrived, MPI_STATUS_IGNORE);

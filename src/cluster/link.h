@@ -78,7 +78,4 @@ enum { TAG_REPORT = 1, TAG_UNIT, TAG_CANCEL };
 /* Sleeps between two polls. */
 void link_pause(void);
 
-/* Seconds of the monotonic clock. */
-double link_now(void);
-
 #endif

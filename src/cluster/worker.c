@@ -1,4 +1,5 @@
 #include "worker.h"
+#include "filteratlas/clock.h"
 
 #include "filteratlas/png_file.h"
 
@@ -47,9 +48,9 @@ static int send_result(const struct drawing *drawing, const struct unit *unit, c
 static int draw_unit(const struct drawing *drawing, const struct unit *unit, struct link *link, struct error *error) {
     int filters[SCHEDULE_MAX_BATCH], count = unit_filters(unit, drawing->batch, filters);
     struct ascent_result results[SCHEDULE_MAX_BATCH];
-    double start = link_now();
+    double start = clock_now();
     int status = ascent_draw(drawing->ascent, unit->layer, filters, count, goes_on, link, results, error);
-    double seconds = (link_now() - start) / count;
+    double seconds = (clock_now() - start) / count;
     for (int i = 0; i < count && !status; i++)
         status = send_result(drawing, unit, &results[i], seconds, link, error);
     return status;
