@@ -25,6 +25,22 @@ int network_first_joint(const struct vgg *net, int layer, int height, int width)
     return joint;
 }
 
+/* Tiles of the last layer that are enough for fast products. More pictures than make so many need not go through the
+ * joint layers together: at 343 pixels and 8 filters of block5, two groups of 4 take 110 MB less memory. */
+enum { ENOUGH_TILES = 100 };
+
+static int most_together(const struct network *network, int layer, int height, int width) {
+    int h = vgg_extent(&network->net, layer, height), w = vgg_extent(&network->net, layer, width);
+    int tiles = ((h + 3) / 4) * ((w + 3) / 4);
+    return (ENOUGH_TILES + tiles - 1) / tiles;
+}
+
+/* Pictures that go through the joint layers together, of `count`: groups of nearly equal size. */
+static int group_size(int count, int most) {
+    int groups = (count + most - 1) / most;
+    return (count + groups - 1) / groups;
+}
+
 /* The plan of one call ------------------------------------------------------------------------------------------ */
 
 /* Layers before `joint` are computed picture by picture, so that only one picture's large maps are in memory; from
@@ -145,8 +161,10 @@ int network_memory_make(const struct network *network, const struct octaves *oct
     *memory = (struct network_memory){0};
     for (int octave = 0; octave < octaves->steps; octave++)
         for (int layer = 0; layer <= deepest; layer++) {
-            struct pass pass = plan(network, memory, layer, octaves->height[octave], octaves->width[octave]);
-            demand_pass(&pass, pictures, &demand);
+            int height = octaves->height[octave], width = octaves->width[octave];
+            struct pass pass = plan(network, memory, layer, height, width);
+            int most = most_together(network, layer, height, width);
+            demand_pass(&pass, pictures < most ? pictures : most, &demand);
         }
     memory->bytes = total_bytes(&demand);
     memory->arena = pages_allocate(memory->bytes);
@@ -217,23 +235,35 @@ static void turn_around(const struct pass *pass, int number, struct network_pict
     channel_backward(&channel, z, h, w, in_gradient, pass->memory->scratch);
 }
 
+/* All layers picture by picture. */
+static void draw_singly(const struct pass *pass, struct network_picture *pictures, int count) {
+    for (int i = 0; i < count; i++) {
+        forward(pass, 0, pass->layer, pictures[i].x, 0, 1);
+        turn_around(pass, 0, &pictures[i]);
+        backward(pass, 0, pass->layer, pictures[i].gradient, 0, 1);
+    }
+}
+
+/* The first layers picture by picture, the joint ones together. */
+static void draw_group(const struct pass *pass, struct network_picture *pictures, int count) {
+    for (int i = 0; i < count; i++)
+        forward(pass, 0, pass->joint, pictures[i].x, i, 1);
+    forward(pass, pass->joint, pass->layer, NULL, 0, count);
+    for (int i = 0; i < count; i++)
+        turn_around(pass, i, &pictures[i]);
+    backward(pass, pass->joint, pass->layer, NULL, 0, count);
+    for (int i = 0; i < count; i++)
+        backward(pass, 0, pass->joint, pictures[i].gradient, i, 1);
+}
+
 void network_gradients(const struct network *network, struct network_memory *memory, int layer, int height, int width,
                        struct network_picture *pictures, int count) {
     struct pass pass = plan(network, memory, layer, height, width);
     if (is_single(&pass) || layer == 0) {
-        for (int i = 0; i < count; i++) {
-            forward(&pass, 0, layer, pictures[i].x, 0, 1);
-            turn_around(&pass, 0, &pictures[i]);
-            backward(&pass, 0, layer, pictures[i].gradient, 0, 1);
-        }
+        draw_singly(&pass, pictures, count);
         return;
     }
-    for (int i = 0; i < count; i++)
-        forward(&pass, 0, pass.joint, pictures[i].x, i, 1);
-    forward(&pass, pass.joint, layer, NULL, 0, count);
-    for (int i = 0; i < count; i++)
-        turn_around(&pass, i, &pictures[i]);
-    backward(&pass, pass.joint, layer, NULL, 0, count);
-    for (int i = 0; i < count; i++)
-        backward(&pass, 0, pass.joint, pictures[i].gradient, i, 1);
+    int size = group_size(count, most_together(network, layer, height, width));
+    for (int first = 0; first < count; first += size)
+        draw_group(&pass, pictures + first, count - first < size ? count - first : size);
 }
