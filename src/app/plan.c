@@ -100,8 +100,8 @@ static int print_time(const struct plan *plan, int ranks, double work, struct er
     if (status)
         return status;
     progress_format_time(asked.seconds, time);
-    printf("%7d rank%s %12.0f s (%s), efficiency %.1f %%, %.2f GB a node with %d of them", ranks,
-           ranks == 1 ? ": " : "s:", asked.seconds, time, efficiency(&asked, work, ranks),
+    printf("%7d rank%s %12.*f s (%s), efficiency %.1f %%, %.2f GB a node with %d of them", ranks,
+           ranks == 1 ? ": " : "s:", asked.seconds < 100, asked.seconds, time, efficiency(&asked, work, ranks),
            (plan->measurement.node_bytes + node * plan->measurement.rank_bytes) / 1e9, node);
     if (batch != plan->options->batch)
         printf("; with --batch %d %.0f s, %.1f %%", batch, best.seconds, efficiency(&best, work, ranks));

@@ -84,19 +84,20 @@ slices_hold() {
 
 "$FILTERATLAS" plan --weights "$WEIGHTS" >"$TEMPORARY/plan" 2>"$TEMPORARY/err"; status=$?
 check "plan: exit status 0, nothing on standard error" test "$status$(cat "$TEMPORARY/err")" = 0
+check "plan: without --speed it measures this machine" grep -Eq '^At [1-9][0-9]* GF/s per rank, measured here' "$TEMPORARY/plan"
 check "plan: 13 layers, 1056 filters, sums that add up" layers_hold "$TEMPORARY/plan" 1056 13
 for ranks in 1 3 5 200; do
-    "$FILTERATLAS" plan --weights "$WEIGHTS" --ranks $ranks >"$TEMPORARY/plan"
+    "$FILTERATLAS" plan --weights "$WEIGHTS" --speed 300 --ranks $ranks >"$TEMPORARY/plan"
     check "plan: the slices of $ranks ranks are balanced and add up" slices_hold "$TEMPORARY/plan" $ranks
 done
 "$FILTERATLAS" plan --weights "$WEIGHTS" --ranks 5,10,1000000 --speed 300 >"$TEMPORARY/plan"
 check "plan: of several numbers of ranks the first has its slices shown" slices_hold "$TEMPORARY/plan" 5
 check "plan: every number of ranks has its time" \
     test "$(grep -Ec '^ *(5|10|1000000) ranks: .* s ' "$TEMPORARY/plan")" -eq 3
-"$FILTERATLAS" plan --weights "$WEIGHTS" --layers 'block1_*,block5_conv3' --filters 2:5 >"$TEMPORARY/plan"
+"$FILTERATLAS" plan --weights "$WEIGHTS" --speed 300 --layers 'block1_*,block5_conv3' --filters 2:5 >"$TEMPORARY/plan"
 check "plan: a selection has its filters alone" layers_hold "$TEMPORARY/plan" 9 3
 
-"$FILTERATLAS" plan --weights "$WEIGHTS" --filters 2:13 --batch 5 --ranks 3 >"$TEMPORARY/plan"
+"$FILTERATLAS" plan --weights "$WEIGHTS" --speed 300 --filters 2:13 --batch 5 --ranks 3 >"$TEMPORARY/plan"
 check "plan: units that are wanted in part add up" layers_hold "$TEMPORARY/plan" $((13 * 11)) 13
 check "plan: slices of units that are wanted in part add up" slices_hold "$TEMPORARY/plan" 3
 
@@ -107,6 +108,22 @@ check "plan: twice the speed takes half the time" awk "BEGIN { exit !(($(seconds
 # stitch -------------------------------------------------------------------------------------------------------------
 layers='block1_conv1,block1_conv2,block5_conv3'
 check "render draws a small atlas" "$FILTERATLAS" render "${JOB[@]}" --out "$ATLAS" -q --layers $layers --filters 0:16
+
+# plan --costs: what the run took, divided among ranks.
+drawn=(plan "${JOB[@]}" --layers "$layers" --filters 0:16 --costs "$ATLAS/losses.csv")
+"$FILTERATLAS" "${drawn[@]}" --ranks 1,4 >"$TEMPORARY/plan"
+took=$(awk -F, 'NR > 1 { sum += $5 } END { print sum }' "$ATLAS/losses.csv")
+check "plan --costs: one rank takes what the run took ($took s)" \
+    awk -v took="$took" '$2 == "rank:" { found = ($3 - took)^2 < (0.1 + took / 20)^2 } END { exit !found }' "$TEMPORARY/plan"
+awk -F, -v OFS=, 'NR > 1 { $5 = 1000 } 1' "$ATLAS/losses.csv" >"$TEMPORARY/slow.csv"
+"$FILTERATLAS" "${drawn[@]/$ATLAS\/losses.csv/$TEMPORARY/slow.csv}" --ranks 4 >"$TEMPORARY/plan"
+check "plan --costs: 48 filters of 1000 s take 4 ranks 12000 s, or little more" \
+    awk '$2 == "ranks:" { found = $3 >= 12000 && $3 < 20000 } END { exit !found }' "$TEMPORARY/plan"
+echo block9_conv1,0,live,1,1,0 >>"$TEMPORARY/slow.csv"
+expect "plan --costs with a filter that isn't there" 2 '^filteratlas: --costs .*slow.csv: line [0-9]+ names no filter' \
+    "$FILTERATLAS" "${drawn[@]/$ATLAS\/losses.csv/$TEMPORARY/slow.csv}"
+expect "plan --costs with no such file" 2 '^filteratlas: .*none.csv' \
+    "$FILTERATLAS" "${drawn[@]/$ATLAS\/losses.csv/$TEMPORARY/none.csv}"
 
 mosaics() { (cd "$ATLAS" && sha256sum vgg_*.png losses.csv); }
 # live LAYER: its live filters, highest loss first.
