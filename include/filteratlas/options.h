@@ -48,6 +48,7 @@ struct options {
     double time_limit;   /* seconds since the start, 0 for none, OPTIONS_TIME_AUTO */
     double grace;        /* seconds, negative if not given */
     double rank_timeout; /* seconds */
+    bool hdf5;           /* stitch too */
     /* plan */
     int ranks[OPTIONS_MAX_RANKS], ranks_count;
     double speed; /* GF/s per rank */

@@ -1,4 +1,5 @@
 #include "command.h"
+#include "export.h"
 
 #include "filteratlas/app.h"
 #include "filteratlas/mosaic.h"
@@ -61,6 +62,8 @@ static int publish(const struct store *store, const char *list, const struct opt
         status = tables_write_losses(store, layers, count, error);
     if (!status)
         status = tables_write_trace(store, layers, count, error);
+    if (!status && export_wanted(store, options))
+        status = export_atlas(store, layers, count, options->quiet, error);
     for (int l = 0; l < count; l++)
         store_layer_free(&layers[l]);
     return status;

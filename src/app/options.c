@@ -43,6 +43,8 @@ const struct row option_rows[OPTION_ROWS] = {
      "filters LO to HI - 1 of each layer"},
     {"trace", 0, TYPE_FLAG, GROUP_RUN, RENDER, FIELD(trace), NULL, NULL, 0, 0,
      "keep the loss of every iteration, in trace.csv"},
+    {"hdf5", 0, TYPE_FLAG, GROUP_RUN, RENDER | STITCH, FIELD(hdf5), NULL, NULL, 0, 0,
+     "also write everything into one file, atlas.h5, which is kept up to date from then on"},
     {"progress", 0, TYPE_CHOICE, GROUP_RUN, RENDER, FIELD(progress), "auto|bar|lines|none", "auto", 0, 0,
      "a bar on a terminal, lines in a log"},
     {"time-limit", 0, TYPE_TIME, GROUP_RUN, RENDER, FIELD(time_limit), "[H:]M:S|auto", NULL, 0, 0,
