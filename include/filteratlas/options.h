@@ -75,4 +75,10 @@ void options_command_help(enum command command, struct text *text);
 /* All options as a Markdown table, for the README. */
 void options_markdown(struct text *text);
 
+/* The manual page filteratlas(1), in the man macros. */
+void options_manual(struct text *text);
+
+/* A script that teaches bash to complete commands, options, choices, layers, files and folders. */
+void options_completion(struct text *text);
+
 #endif
