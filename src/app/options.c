@@ -201,21 +201,32 @@ static int parse_option(enum command command, int code, const char *word, struct
         return STATUS_OK;
     char allowed[OPTION_ALLOWED_SIZE];
     option_describe_allowed(&option_rows[r], allowed, sizeof allowed);
-    return error_set(error, STATUS_USAGE, "--%s %s: not a valid value; %s", option_rows[r].name, optarg, allowed);
+    return error_set(error, STATUS_USAGE, "--%s %s: not a valid value; %s", option_rows[r].name,
+                     *optarg ? optarg : "''", allowed);
 }
 
-static int surplus_argument(enum command command, const char *word, struct error *error) {
+static int surplus_argument(enum command command, const struct options *options, const char *word,
+                            struct error *error) {
+    const char *own = option_commands[command].name, *meant = NULL;
     if (!strncmp(word, "\u2013", 3) || !strncmp(word, "\u2014", 3) || !strncmp(word, "\u2212", 3))
         return error_set(error, STATUS_USAGE, "%s: begins with a dash that is no hyphen; type the option with --",
                          word);
-    return error_set(error, STATUS_USAGE, "%s: one argument too many; see filteratlas %s --help", word,
-                     option_commands[command].name);
+    if ((command == COMMAND_RENDER || command == COMMAND_PLAN) && !options->weights)
+        meant = "weights";
+    else if ((command == COMMAND_RENDER || command == COMMAND_STITCH) && !options->out)
+        meant = "out";
+    if (meant)
+        return error_set(error, STATUS_USAGE, "%s: belongs to no option; did you mean --%s %s?", word, meant, word);
+    return error_set(error, STATUS_USAGE,
+                     "%s: one argument too many; put values with blanks or * in quotes, see "
+                     "filteratlas %s --help",
+                     word, own);
 }
 
 static int check_complete(enum command command, int argc, char **argv, struct options *options, struct error *error) {
     int arguments = argc - optind, wanted = command == COMMAND_INSPECT;
     if (arguments > wanted)
-        return surplus_argument(command, argv[optind + wanted], error);
+        return surplus_argument(command, options, argv[optind + wanted], error);
     if (arguments < wanted)
         return error_set(error, STATUS_USAGE, "inspect: FILE is missing; give the weights file");
     if (command == COMMAND_INSPECT)

@@ -137,7 +137,9 @@ int store_open_existing(const char *folder, struct store *store, struct error *e
     if (status)
         return status;
     snprintf(path, sizeof path, "%s/job.txt", store->folder);
-    if (text_read(path, &found, error))
+    if (access(folder, F_OK))
+        status = error_set(error, STATUS_USAGE, "%s: no such folder; give the --out of a render", folder);
+    else if (text_read(path, &found, error))
         status = error_set(error, STATUS_USAGE,
                            "%s: holds no atlas (no readable job.txt in it); give the --out of a render", folder);
     else
