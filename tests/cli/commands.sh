@@ -7,6 +7,7 @@ WEIGHTS=$HERE/jobs/demo/demo_weights.h5
 ATLAS=$TEMPORARY/atlas
 JOB=(--weights "$WEIGHTS" --size 64 --upscaling-steps 2 --epochs 3)
 PIXELS=$BUILD/tests/png_pixels
+PYTHON=${PYTHON:-/usr/bin/python3}
 
 # says PATTERN COMMAND...: exit status 0, nothing on standard error, a line of output that matches.
 says() {
@@ -90,6 +91,40 @@ check "inspect: the total is that of the layers" awk '
     /^Total/ { exit !($2 == filters && $3 == parameters && filters == 1056) }
     END { if (!filters) exit 1 }' "$TEMPORARY/inspect"
 check "inspect prints the file's SHA-256" grep -q "$(sha256sum "$WEIGHTS" | cut -c1-64)" "$TEMPORARY/inspect"
+LC_ALL=C "$FILTERATLAS" inspect "$WEIGHTS" >"$TEMPORARY/plain"
+check "inspect fits 80 columns" awk '/^SHA-256|demo_weights/ { next } length > 80 { exit 1 }' "$TEMPORARY/plain"
+check "inspect draws a bar chart for each layer, in ASCII where the locale is" awk '
+    /^  block[1-5]_conv[1-3] / && $2 <= $3 && $3 <= $4 && $5 ~ /^[.1-9]*9[.1-9]*$/ && length($5) == 24 { rows++ }
+    END { exit rows != 13 }' "$TEMPORARY/plain"
+check "inspect: plain ASCII there" bash -c '! LC_ALL=C grep -q "[^ -~]" "$1"' bash "$TEMPORARY/plain"
+LC_ALL=C.UTF-8 "$FILTERATLAS" inspect "$WEIGHTS" >"$TEMPORARY/bars"
+check "inspect: bars in UTF-8" grep -q '▁.*█' "$TEMPORARY/bars"
+if "$PYTHON" -c 'import h5py' 2>/dev/null; then
+    check "weights with two silent channels" "$PYTHON" - "$WEIGHTS" "$TEMPORARY/silent.h5" <<'END'
+import shutil, sys
+import h5py
+shutil.copy(sys.argv[1], sys.argv[2])
+with h5py.File(sys.argv[2], "r+") as file:
+    def arrays(layer):
+        return [file[layer][name] for name in file[layer].attrs["weight_names"]]
+    kernel, bias = arrays("block1_conv2")
+    kernel[:, :, :, 5] = -abs(kernel[:, :, :, 5])
+    bias[5] = -0.25
+    kernel, bias = arrays("block2_conv1")
+    kernel[:, :, :, 7] = -abs(kernel[:, :, :, 7])
+    kernel[:, :, 5, 7] = 1
+    bias[7] = 0
+END
+    LC_ALL=C "$FILTERATLAS" inspect "$TEMPORARY/silent.h5" >"$TEMPORARY/silent"
+    check "inspect finds them, the one that only a silent one feeds too" test \
+        "$(sed -n '/^Silent/,/^$/p' "$TEMPORARY/silent" | tail -n +2 | xargs)" = "block1_conv2 5 block2_conv1 7"
+    check "render finds them dead" bash -c '
+        "$0" render --weights "$1" --out "$2" -q --size 64 --upscaling-steps 2 --epochs 2 --layers block1_conv2,block2_conv1 \
+            --filters 5:8 && grep -q "^block1_conv2,5,dead," "$2/losses.csv" && grep -q "^block2_conv1,7,dead," "$2/losses.csv"' \
+        "$FILTERATLAS" "$TEMPORARY/silent.h5" "$TEMPORARY/silent_atlas"
+else
+    pass "inspect finds silent channels # SKIP needs python3-h5py"
+fi
 check "inspect tells the layout" grep -q 'HWIO.*float16' "$TEMPORARY/inspect"
 
 # plan ---------------------------------------------------------------------------------------------------------------
