@@ -8,9 +8,11 @@ PLACE=$TEMPORARY/place
 PAGE=$PLACE/share/man/man1/filteratlas.1
 SCRIPT=$PLACE/share/bash-completion/completions/filteratlas
 
-check "make install" make -C "$HERE" BUILD="$BUILD" PREFIX="$PLACE" install
+# install_below OPTION...: what is built already, under the names that it was built by.
+install_below() { make -C "$HERE" BUILD="${BUILD#"$HERE"/}" "$@" install; }
+check "make install" install_below PREFIX="$PLACE"
 check "the program runs from there" "$PLACE/bin/filteratlas" --version
-check "make install below DESTDIR" make -C "$HERE" BUILD="$BUILD" PREFIX=/usr DESTDIR="$TEMPORARY/package" install
+check "make install below DESTDIR" install_below PREFIX=/usr DESTDIR="$TEMPORARY/package"
 check "nothing of it lies elsewhere" test "$(cd "$TEMPORARY/package" && find . -type f | sort | tr '\n' ' ')" = \
     "./usr/bin/filteratlas ./usr/share/bash-completion/completions/filteratlas ./usr/share/man/man1/filteratlas.1 "
 
