@@ -25,8 +25,9 @@ int durable_sync_part(const char *path, struct error *error);
 /* Gives the temporary file its name. Durable once durable_sync_folder has been called. */
 int durable_publish(const char *path, struct error *error);
 
-/* Flushes a folder's entries to the disk. */
+/* Flushes a folder's entries to the disk; durable_sync_above, those of the folder that a file or folder is in. */
 int durable_sync_folder(const char *folder, struct error *error);
+int durable_sync_above(const char *path, struct error *error);
 
 /* All of it in one: the file at path has these bytes, or what it had before. */
 int durable_write(const char *path, const void *bytes, size_t size, struct error *error);

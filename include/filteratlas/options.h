@@ -43,7 +43,7 @@ struct options {
     const char *layers; /* NULL: all */
     struct range filters;
     /* run */
-    bool trace, quiet, verbose;
+    bool trace, quiet, verbose, no_shared;
     int progress;        /* enum progress_style */
     double time_limit;   /* seconds since the start, 0 for none, OPTIONS_TIME_AUTO */
     double grace;        /* seconds, negative if not given */
@@ -51,7 +51,8 @@ struct options {
     bool hdf5;           /* stitch too */
     /* plan */
     int ranks[OPTIONS_MAX_RANKS], ranks_count;
-    double speed; /* GF/s per rank */
+    double speed;      /* GF/s per rank, 0 if not given */
+    const char *costs; /* NULL if not given */
     /* stitch */
     int grid, sort, margin; /* sort: 0 loss, 1 index */
     bool help;

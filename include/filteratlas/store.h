@@ -9,7 +9,8 @@
  * A record is text: a first line "filteratlas unit 1", then one line per filter in rising order,
  * "INDEX live|dead LOSS SECONDS RANK BYTES CRC" (loss with 17 digits; length and CRC-32 of the PNG file, 0 0 for dead
  * filters), then "crc CRC" over all lines before. A filter counts as drawn only when its record is whole and its file
- * matches it. A unit with a trace has the line "trace BYTES CRC" before the last. Nothing but rank 0 uses a store. */
+ * matches it. A unit with a trace has the line "trace BYTES CRC" before the last. Rank 0 alone writes
+ * to a store; ranks of its node read from it. */
 #ifndef FILTERATLAS_STORE_H
 #define FILTERATLAS_STORE_H
 
@@ -84,6 +85,10 @@ int store_commit_unit(const struct store *store, const char *layer, int unit, co
 int store_read_layer(const struct store *store, const char *name, struct store_layer *layer, int *damaged,
                      struct error *error);
 void store_layer_free(struct store_layer *layer);
+
+/* The same without a look at the pictures, for a writer that has had them checked before it began. */
+int store_read_records(const struct store *store, const char *name, struct store_layer *layer, int *damaged,
+                       struct error *error);
 
 /* Whether a filter is among those of a layer. */
 bool store_layer_has(const struct store_layer *layer, int filter);

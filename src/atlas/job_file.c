@@ -59,19 +59,27 @@ static bool exists(const char *folder, const char *name) {
     return access(path, F_OK) == 0;
 }
 
+static int make_one(const char *path, struct error *error) {
+    if (mkdir(path, 0777) == 0)
+        return durable_sync_above(path, error);
+    return errno == EEXIST ? STATUS_OK : unusable(path, error);
+}
+
 /* Makes the folder and those above it. */
 static int make_folders(const char *folder, struct error *error) {
     char path[DURABLE_PATH_SIZE];
     snprintf(path, sizeof path, "%s", folder);
     for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
         *slash = 0;
-        if (mkdir(path, 0777) && errno != EEXIST)
-            return unusable(path, error);
+        int status = make_one(path, error);
+        if (status)
+            return status;
         *slash = '/';
     }
     struct stat found;
-    if (mkdir(path, 0777) && errno != EEXIST)
-        return unusable(path, error);
+    int status = make_one(path, error);
+    if (status)
+        return status;
     if (stat(path, &found))
         return unusable(path, error);
     errno = S_ISDIR(found.st_mode) ? 0 : ENOTDIR;
