@@ -126,8 +126,16 @@ check:
 sanitize:
 	$(MAKE) BUILD=$(BUILD)/sanitized CFLAGS='-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined' tests
 
-install: $(BUILD)/filteratlas
+# The program writes both from its table of options.
+$(BUILD)/filteratlas.1: $(BUILD)/filteratlas
+	$(Q)$< --man >$@
+$(BUILD)/filteratlas.bash: $(BUILD)/filteratlas
+	$(Q)$< --bash-completion >$@
+
+install: $(BUILD)/filteratlas $(BUILD)/filteratlas.1 $(BUILD)/filteratlas.bash
 	install -D -m 755 $(BUILD)/filteratlas $(DESTDIR)$(PREFIX)/bin/filteratlas
+	install -D -m 644 $(BUILD)/filteratlas.1 $(DESTDIR)$(PREFIX)/share/man/man1/filteratlas.1
+	install -D -m 644 $(BUILD)/filteratlas.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/filteratlas
 
 clean:
 	rm -rf $(BUILD)

@@ -19,6 +19,9 @@ int durable_make_folder(const char *path, struct error *error);
 /* Writes the bytes to the file's temporary name and flushes them. A part file that could not be written is removed. */
 int durable_write_part(const char *path, const void *bytes, size_t size, struct error *error);
 
+/* Flushes a part file that others have written and closed. */
+int durable_sync_part(const char *path, struct error *error);
+
 /* Gives the temporary file its name. Durable once durable_sync_folder has been called. */
 int durable_publish(const char *path, struct error *error);
 

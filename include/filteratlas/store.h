@@ -18,6 +18,7 @@
 #include "filteratlas/error.h"
 #include "filteratlas/lock.h"
 #include "filteratlas/sha256.h"
+#include "filteratlas/text.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -60,6 +61,11 @@ int store_open(const char *folder, const struct store_entry *job, int entries, s
 
 /* A store that is there already, whatever its job. STATUS_USAGE if the folder has no job.txt. */
 int store_open_existing(const char *folder, struct store *store, struct error *error);
+
+/* The entries of job.txt, at most `most`, which live in *text; the caller frees that with text_free, after a failure
+ * too. Returns their number in *count. */
+int store_read_job(const struct store *store, struct text *text, struct store_entry *entries, int most, int *count,
+                   struct error *error);
 
 /* A writer takes the locks of the layers it will commit to first, with lock_take, and puts them into *store: a commit
  * after one was lost is refused with STATUS_FAILURE. */

@@ -1,4 +1,5 @@
 #include "command.h"
+#include "export.h"
 
 #include "filteratlas/app.h"
 #include "filteratlas/mosaic.h"
@@ -74,7 +75,7 @@ int command_publish_layer(const struct store *store, const char *name, const str
     return publish_layer(store, name, options, store_read_records, line, error);
 }
 
-static int write_tables(const struct store *store, reader *read, struct error *error) {
+static int write_tables(const struct store *store, const struct options *options, reader *read, struct error *error) {
     char names[VGG_MAX_LAYERS][32];
     struct store_layer layers[VGG_MAX_LAYERS] = {0};
     int count = store_layers(store, names, VGG_MAX_LAYERS), status = STATUS_OK, damaged;
@@ -84,23 +85,25 @@ static int write_tables(const struct store *store, reader *read, struct error *e
         status = tables_write_losses(store, layers, count, error);
     if (!status)
         status = tables_write_trace(store, layers, count, error);
+    if (!status && export_wanted(store, options))
+        status = export_atlas(store, layers, count, options->quiet, error);
     for (int l = 0; l < count; l++)
         store_layer_free(&layers[l]);
     return status;
 }
 
-static int publish_tables(const struct store *store, reader *read, struct error *error) {
+static int publish_tables(const struct store *store, const struct options *options, reader *read, struct error *error) {
     static const char *const common[] = {"atlas"};
     struct lock *lock;
     int status = lock_take(store->folder, common, 1, true, &lock, error);
     if (!status)
-        status = write_tables(store, read, error);
+        status = write_tables(store, options, read, error);
     lock_release(lock);
     return status;
 }
 
-int command_publish_tables(const struct store *store, struct error *error) {
-    return publish_tables(store, store_read_records, error);
+int command_publish_tables(const struct store *store, const struct options *options, struct error *error) {
+    return publish_tables(store, options, store_read_records, error);
 }
 
 int command_publish(const struct store *store, const struct options *options, struct error *error) {
@@ -115,5 +118,5 @@ int command_publish(const struct store *store, const struct options *options, st
         fflush(stdout);
         text_free(&line);
     }
-    return status ? status : publish_tables(store, store_read_layer, error);
+    return status ? status : publish_tables(store, options, store_read_layer, error);
 }

@@ -21,7 +21,7 @@ enum type {
     TYPE_TIME
 };
 
-enum group { GROUP_FILES, GROUP_JOB, GROUP_SELECTION, GROUP_RUN, GROUP_OTHER };
+enum group { GROUP_FILES, GROUP_JOB, GROUP_SELECTION, GROUP_RUN, GROUP_PLAN, GROUP_MOSAIC, GROUP_OTHER };
 
 struct row {
     const char *name;
@@ -40,9 +40,10 @@ struct option_command {
     const char *name, *usage, *purpose;
 };
 
-enum { OPTION_ROWS = 28 };
+enum { OPTION_ROWS = 29, OPTION_ALLOWED_SIZE = 160 };
 extern const struct row option_rows[OPTION_ROWS];
 extern const struct option_command option_commands[COMMANDS];
+extern const char *const option_groups[]; /* [enum group] titles */
 
 /* Puts the value into the row's field; false if it is not allowed. */
 bool option_parse_value(const struct row *row, const char *text, struct options *options);

@@ -249,7 +249,7 @@ static void print_notices(const struct run *run) {
 
 /* The files of all layers together, and what there is to say at the end. */
 static int finish(struct run *run, struct error *error) {
-    int status = command_publish_tables(&run->store, error);
+    int status = command_publish_tables(&run->store, &run->options, error);
     if (status || run->options.quiet)
         return status;
     for (int l = 0; l < VGG_MAX_LAYERS; l++)

@@ -70,6 +70,18 @@ int durable_write_part(const char *path, const void *bytes, size_t size, struct 
     return status;
 }
 
+int durable_sync_part(const char *path, struct error *error) {
+    char part[DURABLE_PATH_SIZE];
+    durable_part(path, part);
+    int descriptor = open(part, O_RDWR);
+    if (descriptor < 0)
+        return failed("flushed", path, error);
+    int status = fsync(descriptor) ? failed("flushed", path, error) : STATUS_OK;
+    if (close(descriptor) && !status)
+        status = failed("flushed", path, error);
+    return status;
+}
+
 int durable_publish(const char *path, struct error *error) {
     char part[DURABLE_PATH_SIZE];
     durable_part(path, part);
