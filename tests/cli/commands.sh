@@ -131,7 +131,7 @@ check "inspect tells the layout" grep -q 'HWIO.*float16' "$TEMPORARY/inspect"
 # layers_hold FILE FILTERS LAYERS: the table of layers sums up to its total, which has this many filters.
 layers_hold() {
     awk -v wanted="$2" -v layers="$3" '
-        /^block/ { count++; pieces += $2; filters += $3; tflop += $4 }
+        /^block/ { count++; units += $2; filters += $3; tflop += $4 }
         /^Total/ { seen = 1; good = $2 == units && $3 == filters && filters == wanted && count == layers &&
                    ($4 - tflop)^2 < 0.0005^2 * (count + 1)^2 }
         END { exit !(seen && good) }' "$1"
