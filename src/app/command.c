@@ -2,6 +2,7 @@
 
 #include "filteratlas/app.h"
 #include "filteratlas/mosaic.h"
+#include "filteratlas/page.h"
 #include "filteratlas/selection.h"
 #include "filteratlas/tables.h"
 
@@ -48,6 +49,12 @@ static int publish_mosaic(const struct store *store, const struct store_layer *l
     return STATUS_OK;
 }
 
+static int publish_layer(const struct store *store, const struct store_layer *layer, const struct options *options,
+                         struct error *error) {
+    int status = page_write_layer(store, layer, error);
+    return status ? status : publish_mosaic(store, layer, options, error);
+}
+
 static int publish(const struct store *store, const char *list, const struct options *options, struct error *error) {
     char names[VGG_MAX_LAYERS][32];
     struct store_layer layers[VGG_MAX_LAYERS] = {0};
@@ -55,8 +62,10 @@ static int publish(const struct store *store, const char *list, const struct opt
     for (int l = 0; l < count && !status; l++) {
         status = store_read_layer(store, names[l], &layers[l], &damaged, error);
         if (!status && layers[l].count && selection_list_matches(list, names[l]))
-            status = publish_mosaic(store, &layers[l], options, error);
+            status = publish_layer(store, &layers[l], options, error);
     }
+    if (!status)
+        status = page_write_index(store, layers, count, error);
     if (!status)
         status = tables_write_losses(store, layers, count, error);
     if (!status)
