@@ -1,25 +1,23 @@
 /* The whole network on one canvas, with OpenSeadragon: tiles up to half the size, the stored pictures themselves beyond. */
 
-const LAYER_DISTANCE = 3, LABEL_HEIGHT = 2; /* in pictures */
-
 let canvas = null; /* a promise of the viewer */
 
-/* Blocks side by side where the window is wide, one below the other where it is tall; layers of a block the other way.
- * Fills in x and y of every item; all pictures have the same size. */
+/* Blocks side by side where the window is wide, one below the other where it is tall, the layers of a block the other way
+ * and in the middle: the network flows from the left to the right, or down. Fills in x, y and the label's height of every item. */
 function layOut(items, wide) {
-  const blocks = Map.groupBy ? Map.groupBy(items, (item) => item.layer.block)
-    : items.reduce((map, item) => map.set(item.layer.block, [...(map.get(item.layer.block) ?? []), item]), new Map());
-  let x = 0, y = 0;
+  const blocks = new Map();
+  for (const item of items) blocks.set(item.layer.block, [...(blocks.get(item.layer.block) ?? []), item]);
+  const widest = Math.max(...items.map((item) => item.width)), distance = widest / 8, label = widest / 12;
+  const along = (item) => (wide ? item.width : item.height + label) + distance;
+  const across = (item) => (wide ? item.height + label : item.width) + distance;
+  let at = 0;
   for (const block of blocks.values()) {
-    let thickest = 0;
+    let middle = -block.reduce((sum, item) => sum + across(item), 0) / 2;
     for (const item of block) {
-      Object.assign(item, { x, y });
-      if (wide) y += item.height + LAYER_DISTANCE + LABEL_HEIGHT;
-      else x += item.width + LAYER_DISTANCE;
-      thickest = Math.max(thickest, wide ? item.width : item.height);
+      [item.x, item.y, item.label] = wide ? [at, middle + label, label] : [middle, at + label, label];
+      middle += across(item);
     }
-    if (wide) [x, y] = [x + thickest + LAYER_DISTANCE, 0];
-    else [x, y] = [0, y + thickest + LAYER_DISTANCE + LABEL_HEIGHT];
+    at += Math.max(...block.map(along));
   }
 }
 
@@ -57,6 +55,15 @@ function filterAt(items, point) {
 
 function showHint(found) {
   byId("hint").textContent = found ? `${found.layer.name} · filter ${found.filter.filter} · loss ${formatLoss(found.filter.loss)}` : "";
+}
+
+/* Small pictures as they ought to look. Averaging over many pixels takes the contrast from a picture and leaves grey, its mean: far away it is given back; and a
+ * tile is drawn at up to half its size, which only the better smoothing does evenly. */
+function refineSmall(viewer) {
+  const pixels = viewer.viewport.deltaPixelsFromPoints(new OpenSeadragon.Point(1, 0), true).x; /* of a picture */
+  const contrast = 1 + .5 * Math.max(0, Math.log2(100 / pixels));
+  viewer.drawer.context.imageSmoothingQuality = "high";
+  viewer.drawer.canvas.style.filter = contrast > 1 ? `contrast(${contrast.toFixed(2)})` : "";
 }
 
 function addControls(viewer, items) {
@@ -98,16 +105,18 @@ async function makeCanvas() {
     element: byId("stage"), drawer: "canvas", crossOriginPolicy: false, /* pictures of the disk count as of another origin */
     showNavigationControl: false, gestureSettingsMouse: { clickToZoom: false }, gestureSettingsTouch: { clickToZoom: false },
     gestureSettingsPen: { clickToZoom: false }, visibilityRatio: .5, minZoomImageRatio: .7, maxZoomPixelRatio: 3,
-    animationTime: .6, imageLoaderLimit: 8, maxImageCacheCount: 120,
+    animationTime: .6, viewportMargins: { left: 24, top: 84, right: 24, bottom: 24 }, imageLoaderLimit: 8, maxImageCacheCount: 120,
     tileSources: items.map((item) => ({ tileSource: makeTileSource(item), x: item.x, y: item.y, width: item.width })),
     overlays: items.map((item) => ({
       element: element("div", { className: "label" }, element("span", {}, item.layer.name)), checkResize: false,
-      location: new OpenSeadragon.Rect(item.x, item.y - LABEL_HEIGHT, item.width, LABEL_HEIGHT),
+      location: new OpenSeadragon.Rect(item.x, item.y - item.label, item.width, item.label),
     })),
   });
   viewer.canvas.setAttribute("role", "application");
   viewer.canvas.setAttribute("aria-label", "All pictures of all layers. Arrow keys move, plus and minus zoom, Enter opens " +
     "the picture in the middle. The view Layers lists the same pictures.");
+  viewer.addOnceHandler("open", () => viewer.viewport.goHome(true));
+  viewer.addHandler("update-viewport", () => refineSmall(viewer));
   addControls(viewer, items);
   return viewer;
 }

@@ -20,7 +20,8 @@ async function showView(name, layer) {
   for (const v of views) byId(`view-${v}`).hidden = v !== name;
   document.body.classList.toggle("on-canvas", name === "canvas");
   for (const link of document.querySelectorAll(".top nav a"))
-    link.toggleAttribute("aria-current", link.dataset.view === name || (name === "layer" && link.dataset.view === "overview"));
+    if (link.dataset.view === (name === "layer" ? "overview" : name)) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
   if (name === "canvas") showCanvas();
   scrollTo(0, view.scroll.get(base) ?? 0);
   if (!first) byId(`${name}-title`).focus({ preventScroll: true });
@@ -49,7 +50,6 @@ function leavePicture() {
 }
 
 function start() {
-  byId("network").textContent = `${atlas.network} filter atlas`;
   byId("canvas-link").hidden = !atlas.viewer;
   document.documentElement.style.setProperty("--aspect", atlas.aspect);
   history.scrollRestoration = "manual";

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <zlib.h>
 
 enum { UNIT = 8, NOISE = 24 };
 
@@ -33,7 +34,7 @@ static int read_source(const char *path, struct source *source, struct error *er
 
 /* Enlarges the source, mirrors it and exchanges its channels in one of 12 ways, and adds noise. */
 static int make_picture(const struct source *source, int size, uint32_t seed, uint8_t *rgb, struct error *error) {
-    uint32_t state = seed * 2654435761u + 1;
+    uint32_t state = seed;
     uint8_t *large = malloc((size_t)size * size * 3);
     int status = resize_bicubic(source->rgb, source->width, source->height, large, size, size, error);
     int turn = (int)(seed / 7 % 3), mirror = (int)(seed / 3 % 2), flip = (int)(seed / 5 % 2);
@@ -52,7 +53,8 @@ static int put_filter(const struct store *store, const char *layer, const struct
                       struct store_filter *filter, struct error *error) {
     uint8_t *rgb = malloc((size_t)size * size * 3), *png = NULL;
     size_t bytes;
-    uint32_t seed = (uint32_t)filter->index + 1000u * (uint32_t)strlen(layer) + (uint32_t)layer[5] * 77u + layer[11];
+    uint32_t seed =
+        (uint32_t)(crc32(0, (const Bytef *)layer, (unsigned)strlen(layer)) + 2654435761u * (uint32_t)filter->index);
     int status = make_picture(source, size, seed, rgb, error);
     if (!status)
         status = png_encode(rgb, size, size, NULL, 0, &png, &bytes, error);
