@@ -34,12 +34,15 @@ function showPicture(layer, filter) {
   byId("next").disabled = at === order.length - 1;
   for (const neighbour of [order[at - 1], order[at + 1]])
     if (neighbour && !neighbour.dead) new Image().src = pictureFile(layer, neighbour);
+  document.title = `${layer.name} ${filter.filter} · ${atlas.network} filter atlas`;
   if (!dialog.open) dialog.showModal();
 }
 
 function go(step) {
   const filter = opened.order[opened.order.indexOf(opened.filter) + step];
-  if (filter) location.replace(filterHash(opened.layer, filter));
+  if (!filter) return;
+  history.replaceState(null, "", filterHash(opened.layer, filter)); /* at once, for keys may repeat faster than routes */
+  showPicture(opened.layer, filter);
 }
 
 byId("previous").onclick = () => go(-1);

@@ -36,8 +36,7 @@ async function route(event) {
     if (!dialog.open) opened.back = Boolean(event) && new URL(event.oldURL).hash.replace(/^$/, "#") === view.base;
     showPicture(layer, filter);
   } else if (dialog.open) dialog.close();
-  document.title = [filter && `${layer.name} ${filter.filter}`, !filter && layer?.name, !filter && name === "canvas" && "Canvas",
-    `${atlas.network} filter atlas`].filter(Boolean).join(" · ");
+  if (!filter) document.title = [layer?.name, name === "canvas" && "Canvas", `${atlas.network} filter atlas`].filter(Boolean).join(" · ");
 }
 
 /* The picture was closed: back to the view below it, at the place of the picture seen last. */
