@@ -296,7 +296,7 @@ async function checkCanvas() {
     askedFor(page, /\.png$/) > 0, page.asked.filter((url) => /tiles|png/.test(url)));
   ok("only those in sight", askedFor(page, /\.png$/) < order.length, askedFor(page, /\.png$/));
   const shot = await page.screenshot({ clip: { x: place.x - 30, y: place.y - 30, width: 60, height: 60 } });
-  ok("there is something to see", await difference(page, shot, shot) === 0 && shot.length > 2000, shot.length);
+  ok("there is something to see", shot.length > 2000, shot.length); // a PNG file of one colour has 200 bytes
   await page.mouse.click(place.x, place.y);
   await shows(page, order[0].filter);
   ok("a click opens the picture", await hashOf(page) === `#${last}/${order[0].filter}`);
