@@ -99,7 +99,8 @@ $(BUILD)/page.js: $(sort $(wildcard page/*.js))
 	@mkdir -p $(@D)
 	$(Q)cat $^ >$@
 
-$(BUILD)/page_assets.c: $(PAGE) $(VIEWER_STAMP) scripts/embed
+# A stamp that isn't there is a reason to begin again, also to .SECONDARY, which would take it for an old one.
+$(BUILD)/page_assets.c: $(PAGE) $(VIEWER_STAMP) scripts/embed $(if $(wildcard $(VIEWER_STAMP)),,force)
 	$(call say,EMBED,page)
 	@mkdir -p $(@D)
 	$(Q)scripts/embed $$(find $(VIEWER) -maxdepth 1 -name 'openseadragon*' | sort) $(PAGE) >$@
@@ -170,6 +171,6 @@ install: $(BUILD)/filteratlas
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all viewer tests bench bench-programs check sanitize install clean
+.PHONY: all force viewer tests bench bench-programs check sanitize install clean
 .SECONDARY:
 -include $(OBJECTS:.o=.d) $(wildcard $(BUILD)/tests/*/*.d)

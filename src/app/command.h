@@ -15,8 +15,9 @@ void command_print_help(enum command command);
 /* The ascent that the options describe. */
 struct ascent_job command_job(const struct options *options);
 
-/* Brings the mosaics of `layers` (NULL: all that the store holds) and the tables up to date with the store. Unless
- * quiet, a line on standard output for every layer. Waits while another process does the same. */
+/* Brings the mosaics and the page's pictures of `layers` (NULL: all that the store holds), the page and the tables up
+ * to date with the store. Unless quiet, a line on standard output for every layer. Waits while another process does the
+ * same. */
 int command_publish(const struct store *store, const char *layers, const struct options *options, struct error *error);
 
 #endif
