@@ -131,7 +131,7 @@ $(BUILD)/tests/png_pixels: $(BUILD)/tests/unit/png_pixels.o $(BUILD)/libserial.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(LIBS)
 
-$(BUILD)/tests/make_atlas: $(BUILD)/tests/unit/make_atlas.o $(BUILD)/libserial.a
+$(BUILD)/tests/make_atlas $(BUILD)/tests/page_time: $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(BUILD)/libserial.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(LIBS)
 
@@ -140,7 +140,7 @@ $(BUILD)/tests/faults.so: tests/unit/faults.c Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=c11 -D_GNU_SOURCE -Wall -Wextra -O2 -fPIC -shared -o $@ $< -ldl
 
-tests: $(BUILD)/filteratlas $(TESTS) $(BUILD)/tests/make_weights $(BUILD)/tests/png_pixels $(BUILD)/tests/make_atlas \
+tests: $(BUILD)/filteratlas $(TESTS) $(BUILD)/tests/make_weights $(BUILD)/tests/png_pixels $(BUILD)/tests/make_atlas $(BUILD)/tests/page_time \
 	$(BUILD)/tests/faults.so
 
 # oneDNN 2 has no pkg-config file.

@@ -54,5 +54,9 @@ function start() {
   history.scrollRestoration = "manual";
   makeOverview();
   addEventListener("hashchange", route);
+  document.querySelector(".skip").onclick = (event) => { /* its address would be that of a view */
+    event.preventDefault();
+    byId(`${view.name}-title`).focus();
+  };
   route();
 }

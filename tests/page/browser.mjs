@@ -308,15 +308,34 @@ async function checkCanvas() {
   await page.waitForTimeout(1200);
   ok("a button shows all again", near > 2 * home && Math.abs(await labelWidth() - home) < 2, { home, near, now: await labelWidth() });
   await page.context().close();
+}
 
+async function checkOthers() {
   const copy = `${folder}-without`;
   cpSync(folder, copy, { recursive: true });
-  rmSync(`${copy}/page/openseadragon.min.js`);
+  rmSync(`${copy}/page/openseadragon.min.js`, { force: true });
   writeFileSync(`${copy}/page/atlas.js`, readFileSync(`${copy}/page/atlas.js`, "utf8").replace('"viewer": true', '"viewer": false'));
   const without = await open("", {}, copy);
   await without.waitForSelector("#layers a");
   ok("built without the viewer, the page has no link to the canvas", !await without.isVisible("#canvas-link"));
   await without.context().close();
+
+  // A filter that was drawn after its layer's thumbnails were made, by a render that has not ended yet.
+  const sheet = `${copy}/page/${last}/sheet.js`, newest = order.at(-1).filter;
+  writeFileSync(sheet, readFileSync(sheet, "utf8").replace(`,${newest}]`, "]"));
+  const fresh = await open(`#${last}`, {}, copy);
+  await fresh.locator(`#grid a[data-filter="${newest}"]`).scrollIntoViewIfNeeded();
+  await fresh.waitForFunction((filter) => document.querySelector(`#grid a[data-filter="${filter}"] img`).naturalWidth > 0, newest);
+  ok("without a thumbnail a filter is shown by its picture", askedFor(fresh, /\.png$/) === 1, fresh.asked);
+  await fresh.context().close();
+
+  const keys = await open(`#${last}`);
+  await keys.waitForSelector("#grid a");
+  await keys.keyboard.press("Tab");
+  await keys.keyboard.press("Enter");
+  ok("the first Tab leads past the header", await keys.evaluate(() => document.activeElement.id) === "layer-title" &&
+    await hashOf(keys) === `#${last}`);
+  await keys.context().close();
 }
 
 try {
@@ -327,6 +346,7 @@ try {
   await checkLooks();
   if (readFileSync(`${folder}/page/atlas.js`, "utf8").includes('"viewer": true')) await checkCanvas();
   else console.log("ok - page: the canvas # SKIP built without its viewer");
+  await checkOthers();
 } catch (error) {
   ok(error.stack.split("\n")[0], false, error.stack);
 }
