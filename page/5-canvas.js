@@ -105,7 +105,7 @@ async function makeCanvas() {
     element: byId("stage"), drawer: "canvas", crossOriginPolicy: false, /* pictures of the disk count as of another origin */
     showNavigationControl: false, gestureSettingsMouse: { clickToZoom: false }, gestureSettingsTouch: { clickToZoom: false },
     gestureSettingsPen: { clickToZoom: false }, visibilityRatio: .5, minZoomImageRatio: .7, maxZoomPixelRatio: 3,
-    animationTime: .6, viewportMargins: { left: 24, top: 84, right: 24, bottom: 24 }, imageLoaderLimit: 8, maxImageCacheCount: 120,
+    animationTime: .6, viewportMargins: { left: 24, top: 84, right: innerWidth > innerHeight ? 112 : 24, bottom: 24 }, imageLoaderLimit: 8, maxImageCacheCount: 120,
     tileSources: items.map((item) => ({ tileSource: makeTileSource(item), x: item.x, y: item.y, width: item.width })),
     overlays: items.map((item) => ({
       element: element("div", { className: "label" }, element("span", {}, item.layer.name)), checkResize: false,
