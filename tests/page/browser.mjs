@@ -169,6 +169,7 @@ async function checkPicture() {
   await page.check('input[value="index"]', { force: true });
   const byNumber = numbers(order).sort((a, b) => a - b);
   await page.click(`#grid a[data-filter="${byNumber[4]}"]`);
+  await shows(page, byNumber[4]);
   await page.keyboard.press("ArrowRight");
   await shows(page, byNumber[5]);
   ok("arrows follow the order of the grid", true);
