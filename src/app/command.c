@@ -3,6 +3,7 @@
 
 #include "filteratlas/app.h"
 #include "filteratlas/mosaic.h"
+#include "filteratlas/page.h"
 #include "filteratlas/selection.h"
 #include "filteratlas/tables.h"
 
@@ -64,6 +65,8 @@ static int publish_layer(const struct store *store, const char *name, const stru
         return status;
     status = read(store, name, &layer, &damaged, error);
     if (!status && layer.count)
+        status = page_write_layer(store, &layer, error);
+    if (!status && layer.count)
         status = write_mosaic(store, &layer, options, line, error);
     store_layer_free(&layer);
     lock_release(lock);
@@ -81,6 +84,8 @@ static int write_tables(const struct store *store, const struct options *options
     int count = store_layers(store, names, VGG_MAX_LAYERS), status = STATUS_OK, damaged;
     for (int l = 0; l < count && !status; l++)
         status = read(store, names[l], &layers[l], &damaged, error);
+    if (!status)
+        status = page_write_index(store, layers, count, error);
     if (!status)
         status = tables_write_losses(store, layers, count, error);
     if (!status)

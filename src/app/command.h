@@ -20,7 +20,8 @@ struct ascent_job command_job(const struct options *options);
 int command_publish_layer(const struct store *store, const char *name, const struct options *options, struct text *line,
                           struct error *error);
 
-/* Makes the files of all layers together: losses.csv, trace.csv, with --hdf5 atlas.h5. For a render, after its layers.
+/* Makes the files of all layers together: the page, losses.csv, trace.csv, with --hdf5 atlas.h5. For a render, after
+ * its layers.
  */
 int command_publish_tables(const struct store *store, const struct options *options, struct error *error);
 

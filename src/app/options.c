@@ -84,7 +84,8 @@ const struct option_command option_commands[COMMANDS] = {
     {"plan", "plan --weights FILE [options]",
      "Shows what a job would compute, how long it would take, how it would be divided."},
     {"inspect", "inspect FILE", "Prints the network that a weights file holds."},
-    {"stitch", "stitch --out DIR [options]", "Makes the mosaics and tables again from the stored pictures."},
+    {"stitch", "stitch --out DIR [options]",
+     "Makes the mosaics, the tables and the page again from the stored pictures."},
 };
 
 int options_command(const char *name) {
