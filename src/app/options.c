@@ -1,5 +1,6 @@
 #include "filteratlas/options.h"
 
+#include "filteratlas/regularize.h"
 #include "option_table.h"
 
 #include <getopt.h>
@@ -37,6 +38,22 @@ const struct row option_rows[OPTION_ROWS] = {
      "show channel 0 as red as the original does, or channel 2: the colours as the network saw them"},
     {"batch", 0, TYPE_INTEGER, GROUP_JOB, RENDER | PLAN, FIELD(batch), "N", "8", 1, SCHEDULE_MAX_BATCH,
      "filters in a unit of work"},
+    {"dead", 0, TYPE_DEAD, GROUP_MORE, RENDER | PLAN, FIELD(dead), "skip|retry[=N]|leak", "skip", 1, 100,
+     "a filter that falls silent: no picture, up to N (3) further attempts from other noise, or climb what is before "
+     "the "
+     "ReLU until it speaks"},
+    {"objective", 0, TYPE_CHOICE, GROUP_MORE, RENDER | PLAN, FIELD(objective), "channel|neuron", "channel", 0, 0,
+     "what a picture excites: the filter's mean over all positions, or at the middle one"},
+    {"border", 0, TYPE_INTEGER, GROUP_MORE, RENDER | PLAN, FIELD(border), "B", "0", 0, 16384,
+     "positions at each edge of the layer's map that are left out of the mean"},
+    {"decay", 0, TYPE_REAL, GROUP_MORE, RENDER | PLAN, FIELD(decay), "D", "0", 0, 0.999999,
+     "after each step, the picture's contrast shrinks by this share"},
+    {"blur", 0, TYPE_INTEGER, GROUP_MORE, RENDER | PLAN, FIELD(blur), "K", "0", 0, 1000000,
+     "after every K-th step, a Gaussian blur"},
+    {"blur-sigma", 0, TYPE_REAL, GROUP_MORE, RENDER | PLAN, FIELD(blur_sigma), "S", "1", 0.1, BLUR_MOST_SIGMA,
+     "its standard deviation in pixels"},
+    {"jitter", 0, TYPE_INTEGER, GROUP_MORE, RENDER | PLAN, FIELD(jitter), "K", "0", 0, 16384,
+     "before each gradient, the picture is shifted by up to K pixels either way, and back after it"},
     {"layers", 0, TYPE_TEXT, GROUP_SELECTION, RENDER | PLAN | STITCH, FIELD(layers), "LIST", NULL, 0, 0,
      "comma-separated names or globs such as 'block5_*' (default: all)"},
     {"filters", 0, TYPE_RANGE, GROUP_SELECTION, RENDER | PLAN, FIELD(filters), "LO:HI", "0:", 0, 0,
@@ -207,6 +224,9 @@ static int check_complete(enum command command, int argc, char **argv, struct op
     if ((command == COMMAND_RENDER || command == COMMAND_STITCH) && !options->out)
         return error_set(error, STATUS_USAGE, "%s: --out DIR is missing; give the folder of the atlas",
                          option_commands[command].name);
+    if (!options->blur && options->blur_sigma != 1)
+        return error_set(error, STATUS_USAGE, "--blur-sigma %g: changes nothing without --blur; give both or neither",
+                         options->blur_sigma);
     return STATUS_OK;
 }
 
@@ -229,16 +249,31 @@ int options_parse(enum command command, int argc, char **argv, struct options *o
 
 /* job.txt ------------------------------------------------------------------------------------------------------- */
 
+/* Whether the row's value is its default. */
+static bool is_standard(const struct row *row, const struct options *options) {
+    struct options standard;
+    struct text value = {0}, standard_value = {0};
+    set_defaults(&standard);
+    option_format_value(row, options, &value);
+    option_format_value(row, &standard, &standard_value);
+    bool same = !strcmp(value.bytes, standard_value.bytes);
+    text_free(&value);
+    text_free(&standard_value);
+    return same;
+}
+
 int options_job_entries(const struct options *options, struct text *text, struct store_entry *entries) {
     size_t offsets[OPTIONS_JOB_ENTRIES];
     int count = 0;
-    for (int r = 0; r < OPTION_ROWS; r++)
-        if (option_rows[r].group == GROUP_JOB) {
-            offsets[count] = text->size;
-            entries[count++].name = option_rows[r].name;
-            option_format_value(&option_rows[r], options, text);
-            text_append(text, "%c", 0);
-        }
+    for (int r = 0; r < OPTION_ROWS; r++) {
+        const struct row *row = &option_rows[r];
+        if (row->group != GROUP_JOB && (row->group != GROUP_MORE || is_standard(row, options)))
+            continue;
+        offsets[count] = text->size;
+        entries[count++].name = row->name;
+        option_format_value(row, options, text);
+        text_append(text, "%c", 0);
+    }
     for (int i = 0; i < count; i++)
         entries[i].value = text->bytes + offsets[i];
     return count;

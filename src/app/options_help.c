@@ -4,9 +4,12 @@
 
 #include <stdio.h>
 
-static const char *const group_titles[] = {"Files", "Job options (they define the pictures)",
+static const char *const group_titles[] = {"Files",
+                                           "Job options (they define the pictures)",
+                                           "More job options (off unless given)",
                                            "Selection (which of the job's pictures)",
-                                           "Run options (they change no picture)", "Other"};
+                                           "Run options (they change no picture)",
+                                           "Other"};
 
 void options_help(struct text *text) {
     text_append(text,

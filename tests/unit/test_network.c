@@ -27,6 +27,7 @@ static const struct winograd_kernels *sets[SETS];
 static int set_count;
 
 static struct weights demo;
+static const struct objective mean; /* of the whole map */
 
 static int set_up(void **state) {
     (void)state;
@@ -490,7 +491,7 @@ static void compare_layer(const struct twin_pass *pass, const struct winograd_ke
     make_memory(&network, &octaves, layer, 1, &memory);
     struct network_picture picture = {
         .filter = filter, .x = x, .gradient = guarded_floats((size_t)pass->height * pass->width * 3)};
-    network_gradients(&network, &memory.outside, layer, pass->height, pass->width, &picture, 1);
+    network_gradients(&network, &memory.outside, &mean, layer, pass->height, pass->width, &picture, 1);
     compare_gradient(pass, &memory.outside, layer, &picture, errors);
     guarded_free(picture.gradient);
     free_memory(&memory);
@@ -602,7 +603,7 @@ static void compare_part(const struct network *network, struct network_memory *m
         some[i].gradient = guarded_allocate(bytes);
         some[i].loss = -1;
     }
-    network_gradients(network, memory, batch->layer, batch->height, batch->width, some, count);
+    network_gradients(network, memory, &mean, batch->layer, batch->height, batch->width, some, count);
     for (int i = 0; i < count; i++) {
         assert_true(some[i].loss == batch->picture[first + i].loss);
         assert_memory_equal(some[i].gradient, batch->picture[first + i].gradient, bytes);
@@ -630,7 +631,7 @@ static void compare_batch(const struct network *network, const struct octaves *o
     make_memory(network, octaves, layer, BATCH, &many);
     make_memory(network, octaves, layer, 1, &single);
     make_batch(&batch, network->net.layer[layer].out_channels);
-    network_gradients(network, &many.outside, layer, batch.height, batch.width, batch.picture, BATCH);
+    network_gradients(network, &many.outside, &mean, layer, batch.height, batch.width, batch.picture, BATCH);
     check_deaths(&batch);
     for (int i = 0; i < BATCH; i++)
         compare_part(network, &single.outside, &batch, i, 1);
@@ -681,7 +682,7 @@ static void use_memory(const struct network *network, const struct octaves *octa
             batch[i] = (struct network_picture){.filter = 0, .x = x, .gradient = gradient};
         for (int layer = 0; layer <= deepest; layer++)
             for (int count = pictures; count > 0; count = count / 2)
-                network_gradients(network, memory, layer, height, width, batch, count);
+                network_gradients(network, memory, &mean, layer, height, width, batch, count);
         guarded_free(x);
         guarded_free(gradient);
     }
