@@ -23,7 +23,7 @@ static bool parse_integer(const struct row *row, const char *text, int *value) {
 
 static bool parse_real(const struct row *row, const char *text, double *value) {
     char *end;
-    *value = strtod(text, &end);
+    *value = strtod(text, &end) + 0.0; /* -0 becomes 0, so that both are the same job */
     return end != text && !*end && isfinite(*value) && *value >= row->least && *value <= row->most;
 }
 
