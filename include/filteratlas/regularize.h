@@ -1,6 +1,6 @@
 /* What may be done to a picture between the ascent's steps so that it becomes smoother, after Yosinski et al.,
- * "Understanding Neural Networks Through Deep Visualization" (2015), section 3, and the jitter of Mordvintsev et al.,
- * "Inceptionism" (2015). Pictures are [height][width][3]. */
+ * "Understanding Neural Networks Through Deep Visualization" (2015), section 3, and the jitter of Google's DeepDream
+ * (2015). Pictures are [height][width][3]. */
 #ifndef FILTERATLAS_REGULARIZE_H
 #define FILTERATLAS_REGULARIZE_H
 
