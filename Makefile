@@ -50,7 +50,7 @@ KERNEL_FLAGS_avx512 := -march=x86-64-v4 -mprefer-vector-width=512
 KERNEL_FLAGS_avx2 := -march=x86-64-v3
 
 SOURCES := $(filter-out $(KERNELS),$(wildcard src/*/*.c))
-CLUSTER := $(filter-out src/cluster/schedule.c src/cluster/stop.c,$(wildcard src/cluster/*.c)) src/app/render.c src/app/app.c
+CLUSTER := $(filter-out src/cluster/schedule.c src/cluster/simulate.c src/cluster/stop.c,$(wildcard src/cluster/*.c)) src/app/render.c src/app/app.c
 SERIAL := $(filter-out $(CLUSTER),$(SOURCES)) # all that links and is tested without MPI
 KERNEL_OBJECTS := $(KERNEL_SETS:%=$(BUILD)/src/ascent/winograd_kernels_%.o)
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(KERNEL_OBJECTS)
@@ -126,8 +126,16 @@ check:
 sanitize:
 	$(MAKE) BUILD=$(BUILD)/sanitized CFLAGS='-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined' tests
 
-install: $(BUILD)/filteratlas
+# The program writes both from its table of options.
+$(BUILD)/filteratlas.1: $(BUILD)/filteratlas
+	$(Q)$< --man >$@
+$(BUILD)/filteratlas.bash: $(BUILD)/filteratlas
+	$(Q)$< --bash-completion >$@
+
+install: $(BUILD)/filteratlas $(BUILD)/filteratlas.1 $(BUILD)/filteratlas.bash
 	install -D -m 755 $(BUILD)/filteratlas $(DESTDIR)$(PREFIX)/bin/filteratlas
+	install -D -m 644 $(BUILD)/filteratlas.1 $(DESTDIR)$(PREFIX)/share/man/man1/filteratlas.1
+	install -D -m 644 $(BUILD)/filteratlas.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/filteratlas
 
 clean:
 	rm -rf $(BUILD)

@@ -48,6 +48,9 @@ int ascent_make(const struct network *network, const struct ascent_job *job, int
                 struct ascent **ascent, struct error *error);
 void ascent_free(struct ascent *ascent);
 
+/* Bytes of that memory, but for the network's part (network_memory). */
+double ascent_picture_bytes(const struct ascent_job *job, int batch);
+
 /* Asked before every iteration; `false` ends the drawing. */
 typedef bool ascent_goes_on(void *context);
 

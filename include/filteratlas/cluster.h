@@ -4,17 +4,21 @@
 #define FILTERATLAS_CLUSTER_H
 
 #include "filteratlas/error.h"
-#include "filteratlas/weights.h"
 
 #include <stddef.h>
 
 enum { CLUSTER_HOST_SIZE = 256 };
 
+struct cluster_groups;
+
 struct cluster {
     int rank, ranks;
+    int node_rank, node_ranks;        /* among the ranks that share memory with this one */
     char host[CLUSTER_HOST_SIZE];     /* this rank's */
     char (*hosts)[CLUSTER_HOST_SIZE]; /* on rank 0, all ranks' [ranks]; elsewhere NULL */
+    int *leader;                      /* on rank 0, the first rank of each rank's node [ranks]; elsewhere NULL */
     char mpi[64];                     /* "Open MPI 4.1.4" */
+    struct cluster_groups *groups;    /* the communicators */
 };
 
 /* Starts MPI; alone, without a launcher, the program is a job of one rank. */
@@ -25,13 +29,10 @@ void cluster_end(struct cluster *cluster);
  * a rank other than 0 is named in the message, with its host. error may be uninitialised where status is STATUS_OK. */
 int cluster_agree(const struct cluster *cluster, int status, struct error *error);
 
-/* Rank 0's bytes to all ranks, in pieces that stay far under INT_MAX. */
+/* Rank 0's bytes to all ranks. */
 void cluster_broadcast(void *bytes, size_t size);
 
-/* Rank 0's weights to all ranks; the others come with an empty *weights and release it with weights_free. */
-int cluster_broadcast_weights(const struct cluster *cluster, struct weights *weights, struct error *error);
-
-/* On rank 0 the number of different hosts. Not collective. */
-int cluster_count_hosts(const struct cluster *cluster);
+/* On rank 0 the number of nodes: of groups of ranks that share memory. Not collective. */
+int cluster_count_nodes(const struct cluster *cluster);
 
 #endif

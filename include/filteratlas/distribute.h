@@ -11,6 +11,7 @@
 #include "filteratlas/error.h"
 #include "filteratlas/schedule.h"
 #include "filteratlas/store.h"
+#include "filteratlas/text.h"
 
 /* What every rank needs for drawing. */
 struct drawing {
@@ -20,6 +21,10 @@ struct drawing {
     int batch;
     bool trace;
     char job_digest[SHA256_HEX_SIZE];
+    /* Makes the files of a finished layer from the store: called on ranks of rank 0's node alone, which see it. *line
+     * gets what a person should read of it. */
+    int (*publish)(const void *context, const char *layer, struct text *line, struct error *error);
+    const void *context;
 };
 
 /* When to stop before all is drawn. Times in seconds of the monotonic clock. */
@@ -35,13 +40,16 @@ struct coordination {
     struct stop_rules stop;
     struct schedule *schedule;
     const struct store *store;
+    bool publish[VGG_MAX_LAYERS]; /* layers whose files are made as soon as all that is wanted of them is drawn */
     /* Called on rank 0's main thread for every filter that came in, and with NULL at least every 100 ms. */
     void (*progress)(void *context, const char *layer, const struct store_filter *filter);
     void *context;
+    struct text *lines; /* [VGG_MAX_LAYERS] out: what publish had to say of each layer */
 };
 
-/* Draws everything in the schedule and commits it to the store. Collective; coordination is NULL but on rank 0. The
- * same status on all ranks; on a failure, what was committed before stays. */
+/* Draws everything in the schedule, commits it to the store, and publishes layers: on whichever rank of rank 0's node
+ * is free first, several at once and while others draw. Collective; coordination is NULL but on rank 0. The same status
+ * on all ranks; on a failure, what was committed before stays. */
 int distribute(const struct cluster *cluster, const struct drawing *drawing, const struct coordination *coordination,
                struct error *error);
 

@@ -19,11 +19,15 @@ int durable_make_folder(const char *path, struct error *error);
 /* Writes the bytes to the file's temporary name and flushes them. A part file that could not be written is removed. */
 int durable_write_part(const char *path, const void *bytes, size_t size, struct error *error);
 
+/* Flushes a part file that others have written and closed. */
+int durable_sync_part(const char *path, struct error *error);
+
 /* Gives the temporary file its name. Durable once durable_sync_folder has been called. */
 int durable_publish(const char *path, struct error *error);
 
-/* Flushes a folder's entries to the disk. */
+/* Flushes a folder's entries to the disk; durable_sync_above, those of the folder that a file or folder is in. */
 int durable_sync_folder(const char *folder, struct error *error);
+int durable_sync_above(const char *path, struct error *error);
 
 /* All of it in one: the file at path has these bytes, or what it had before. */
 int durable_write(const char *path, const void *bytes, size_t size, struct error *error);

@@ -19,18 +19,38 @@ struct network {
     struct winograd_layer layer[VGG_MAX_LAYERS];   /* [0] is not used */
     struct winograd_layer precise[VGG_MAX_LAYERS]; /* the same for small pictures, where it has tables */
     float *bias[VGG_MAX_LAYERS];                   /* padded; owned */
-    float *table[VGG_MAX_LAYERS][2][2];            /* [layer][direction][tile]; owned, NULL where not needed */
+    float *table[VGG_MAX_LAYERS][2][2];            /* [layer][direction][tile], NULL where not needed; not owned */
+    int deepest;                                   /* layers 1 ... deepest - 1 have tables */
+    float *own_tables;                             /* of network_make */
 };
 
-/* Makes the tables for drawing layers up to `deepest` at the sizes of octaves: which tiles a layer uses, and so the
- * bits of the pictures, depends on the sizes, not on what is drawn. *weights must outlive *network. Release with
- * network_free, after a failure too. */
+/* Bytes of the tables for drawing layers up to `deepest` at the sizes of octaves. Which tiles a layer uses, and so the
+ * bits of the pictures, depends on the sizes, not on what is drawn. */
+size_t network_table_bytes(const struct vgg *net, const struct octaves *octaves, int deepest);
+
+/* Makes the network for drawing layers up to `deepest` at the sizes of octaves. *weights must outlive *network. Release
+ * with network_free, after a failure too. */
 int network_make(const struct weights *weights, const struct octaves *octaves, int deepest,
                  const struct winograd_kernels *kernels, struct network *network, struct error *error);
 void network_free(struct network *network);
 
+/* The same with its tables at `tables`, network_table_bytes of them, aligned to 64 bytes, in memory that processes may
+ * share and that must outlive *network. They must be filled before use. */
+int network_place(const struct weights *weights, const struct octaves *octaves, int deepest,
+                  const struct winograd_kernels *kernels, float *tables, struct network *network, struct error *error);
+
+/* Fills a part of the tables, 0 <= part < parts, so that the processes that share them share the work: the tables are
+ * complete when all parts are filled. */
+void network_fill_tables(const struct network *network, int part, int parts);
+
+/* Whether pictures of this size go through the first two blocks in the tiles with the smaller rounding errors. */
+bool network_is_small(int height, int width);
+
 /* Layer `layer` > 0 with the tables that it uses for pictures of that size. */
 const struct winograd_layer *network_layer(const struct network *network, int layer, int height, int width);
+
+/* The tiles that layer `layer` > 0 then works in, without a network: `height` and `width` are those of the picture. */
+enum winograd_tile network_tile(const struct vgg *net, const struct octaves *octaves, int layer, int height, int width);
 
 /* On the way to `layer`, the first layer that all pictures of a batch of that size go through together; `layer` itself
  * if there is none. */

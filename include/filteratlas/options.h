@@ -56,14 +56,16 @@ struct options {
     const char *layers; /* NULL: all */
     struct range filters;
     /* run */
-    bool trace, quiet, verbose;
+    bool trace, quiet, verbose, no_shared;
     int progress;        /* enum progress_style */
     double time_limit;   /* seconds since the start, 0 for none, OPTIONS_TIME_AUTO */
     double grace;        /* seconds, negative if not given */
     double rank_timeout; /* seconds */
+    bool hdf5;           /* stitch too */
     /* plan */
     int ranks[OPTIONS_MAX_RANKS], ranks_count;
-    double speed; /* GF/s per rank */
+    double speed;      /* GF/s per rank, 0 if not given */
+    const char *costs; /* NULL if not given */
     /* stitch */
     int grid, sort, margin; /* sort: 0 loss, 1 index */
     bool help;
@@ -87,5 +89,11 @@ void options_command_help(enum command command, struct text *text);
 
 /* All options as a Markdown table, for the README. */
 void options_markdown(struct text *text);
+
+/* The manual page filteratlas(1), in the man macros. */
+void options_manual(struct text *text);
+
+/* A script that teaches bash to complete commands, options, choices, layers, files and folders. */
+void options_completion(struct text *text);
 
 #endif

@@ -3,6 +3,7 @@
 #define FILTERATLAS_PROGRESS_H
 
 #include "filteratlas/options.h"
+#include "filteratlas/schedule.h"
 #include "filteratlas/store.h"
 #include "filteratlas/vgg.h"
 
@@ -10,16 +11,17 @@ struct progress {
     enum progress_style style; /* never PROGRESS_AUTO */
     bool verbose;
     const struct vgg *net;
-    double filter_flops[VGG_MAX_LAYERS];
+    double filter_cost[VGG_MAX_LAYERS];
     int filters, live, dead; /* to draw; drawn */
-    double flops, flops_done;
+    double cost, cost_done;
+    double drawing;      /* seconds that ranks have spent in the ascent */
     double start, shown; /* seconds of the monotonic clock; of the last line */
     char last[64];       /* "block5_conv1 42 loss 1.234" */
 };
 
-/* Starts the clock. filters and flops: what is to be drawn. */
+/* Starts the clock. */
 void progress_start(struct progress *progress, const struct options *options, const struct vgg *net,
-                    const struct octaves *octaves, int filters, double flops);
+                    const struct unit_list *units);
 
 /* A filter came in; with NULL, only time has passed. To be given to distribute. */
 void progress_filter(void *progress, const char *layer, const struct store_filter *filter);

@@ -3,6 +3,7 @@
 #ifndef FILTERATLAS_SCHEDULE_H
 #define FILTERATLAS_SCHEDULE_H
 
+#include "filteratlas/cost.h"
 #include "filteratlas/error.h"
 #include "filteratlas/octaves.h"
 #include "filteratlas/vgg.h"
@@ -10,7 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { SCHEDULE_MAX_BATCH = 64 };
+enum { SCHEDULE_MAX_BATCH = COST_MAX_BATCH };
 
 /* Unit `index` of a layer holds the filters index * batch ... index * batch + batch - 1. Plain data. */
 struct unit {
@@ -18,6 +19,7 @@ struct unit {
     int index;
     uint64_t wanted; /* bit i: filter index * batch + i is to be drawn */
     double flops;    /* of direct convolutions, for the wanted filters */
+    double cost;     /* nominal seconds for drawing them together, cost.h */
 };
 
 /* The wanted filters of a unit, rising, into filters[SCHEDULE_MAX_BATCH]; returns their number. */
@@ -25,8 +27,14 @@ int unit_filters(const struct unit *unit, int batch, int *filters);
 
 struct unit_list {
     struct unit *unit;
-    int count;
+    int count, batch;
+    struct costs costs;
 };
+
+/* Sums over all units. */
+int unit_list_filters(const struct unit_list *list);
+double unit_list_flops(const struct unit_list *list);
+double unit_list_cost(const struct unit_list *list);
 
 /* Which filters are wanted: wanted(context, layer, filter). */
 typedef bool unit_selection(const void *context, int layer, int filter);
@@ -41,14 +49,16 @@ void unit_list_free(struct unit_list *list);
 struct slice {
     int *unit; /* [units] positions in the list */
     int units;
-    int next;     /* the first that is not handed out */
-    double flops; /* of what is not handed out */
+    int next;    /* the first that is not handed out whole */
+    double cost; /* of what is not handed out */
 };
 
 struct schedule {
     const struct unit_list *list; /* must outlive the schedule */
+    struct unit *rest;            /* [list->count] what of each unit is not handed out */
     struct slice *slice;          /* [ranks] */
     int ranks;
+    double cost; /* of what is not handed out */
 };
 
 /* Disjoint slices over all layers, balanced by cost: units from the largest down, each to the rank with least so far
@@ -56,7 +66,22 @@ struct schedule {
 int schedule_make(const struct unit_list *list, int ranks, struct schedule *schedule, struct error *error);
 void schedule_free(struct schedule *schedule);
 
-/* Hands out the next unit for a rank: of its own slice, else of the slice with most left. NULL when all are out. */
-const struct unit *schedule_next(struct schedule *schedule, int rank);
+/* Hands out the next piece of work for a rank: of its own slice, else of the slice with most left. A piece is a unit,
+ * or where a unit is more than half of an equal share of what is left, as many of its filters, at least one (guided
+ * self-scheduling: Polychronopoulos & Kuck, IEEE Trans. Computers 36(12), 1987). A picture's bytes don't depend on its
+ * company, and the pieces of a unit are committed to one record. False when all is out. */
+bool schedule_next(struct schedule *schedule, int rank, struct unit *piece);
+
+/* What a run would be. */
+struct simulation {
+    double seconds; /* until the last rank is done */
+    double busy;    /* seconds of drawing, of all ranks together */
+    int pieces;
+};
+
+/* Plays a run of so many ranks through schedule_next, event by event; seconds(context, piece) is what a piece takes. */
+int schedule_simulate(const struct unit_list *list, int ranks,
+                      double (*seconds)(const void *context, const struct unit *piece), const void *context,
+                      struct simulation *simulation, struct error *error);
 
 #endif

@@ -10,7 +10,7 @@
  * "INDEX live|dead LOSS SECONDS RANK BYTES CRC" (loss with 17 digits; length and CRC-32 of the PNG file, 0 0 for dead
  * filters) and, if it was rescued, " retry N" or " leak", then "crc CRC" over all lines before. A filter counts as
  * drawn only when its record is whole and its file matches it. A unit with a trace has the line "trace BYTES CRC"
- * before the last. Nothing but rank 0 uses a store. */
+ * before the last. Rank 0 alone writes to a store; ranks of its node read from it. */
 #ifndef FILTERATLAS_STORE_H
 #define FILTERATLAS_STORE_H
 
@@ -18,6 +18,7 @@
 #include "filteratlas/error.h"
 #include "filteratlas/lock.h"
 #include "filteratlas/sha256.h"
+#include "filteratlas/text.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -65,6 +66,11 @@ int store_open(const char *folder, const struct store_entry *job, int entries, s
 /* A store that is there already, whatever its job. STATUS_USAGE if the folder has no job.txt. */
 int store_open_existing(const char *folder, struct store *store, struct error *error);
 
+/* The entries of job.txt, at most `most`, which live in *text; the caller frees that with text_free, after a failure
+ * too. Returns their number in *count. */
+int store_read_job(const struct store *store, struct text *text, struct store_entry *entries, int most, int *count,
+                   struct error *error);
+
 /* A writer takes the locks of the layers it will commit to first, with lock_take, and puts them into *store: a commit
  * after one was lost is refused with STATUS_FAILURE. */
 
@@ -83,6 +89,10 @@ int store_commit_unit(const struct store *store, const char *layer, int unit, co
 int store_read_layer(const struct store *store, const char *name, struct store_layer *layer, int *damaged,
                      struct error *error);
 void store_layer_free(struct store_layer *layer);
+
+/* The same without a look at the pictures, for a writer that has had them checked before it began. */
+int store_read_records(const struct store *store, const char *name, struct store_layer *layer, int *damaged,
+                       struct error *error);
 
 /* Whether a filter is among those of a layer. */
 bool store_layer_has(const struct store_layer *layer, int filter);

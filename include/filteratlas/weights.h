@@ -5,7 +5,8 @@
  * - the same under /model_weights (a saved model), layers nested in a model included;
  * - Keras 3 .weights.h5: layers/conv2d[_N]/vars/{0,1}, in numeric order, or the same under layers/functional;
  * - Theano-ordered kernels OIHW, stored flipped in both directions, in any of the above.
- * Dense layers (a "top") and anything without a kernel of four dimensions are passed over. */
+ * Dense layers (a "top") and anything without a kernel of four dimensions are passed over, but for normalisation layers
+ * between the convolutions: they would change what the filters see, and are refused. */
 #ifndef FILTERATLAS_WEIGHTS_H
 #define FILTERATLAS_WEIGHTS_H
 

@@ -1,4 +1,5 @@
 #include "command.h"
+#include "export.h"
 
 #include "filteratlas/app.h"
 #include "filteratlas/mosaic.h"
@@ -41,45 +42,89 @@ struct ascent_job command_job(const struct options *options) {
     return job;
 }
 
-static int publish_mosaic(const struct store *store, const struct store_layer *layer, const struct options *options,
-                          struct error *error) {
+static int write_mosaic(const struct store *store, const struct store_layer *layer, const struct options *options,
+                        struct text *line, struct error *error) {
     struct mosaic_options mosaic_options = {options->grid, options->sort == 1, options->margin};
     struct mosaic mosaic;
     int status = mosaic_write(store, layer, &mosaic_options, &mosaic, error);
-    if (status || options->quiet)
-        return status;
-    if (mosaic.grid)
-        printf("%s: %d live, %d dead, %s\n", layer->name, mosaic.live, layer->count - mosaic.live, mosaic.path);
-    else
-        printf("%s: all %d filters are dead, no mosaic\n", layer->name, layer->count);
-    fflush(stdout);
-    return STATUS_OK;
+    if (!status && mosaic.grid)
+        text_append(line, "%s: %d live, %d dead, %s\n", layer->name, mosaic.live, layer->count - mosaic.live,
+                    mosaic.path);
+    else if (!status)
+        text_append(line, "%s: all %d filters are dead, no mosaic\n", layer->name, layer->count);
+    return status;
 }
 
-static int publish(const struct store *store, const char *list, const struct options *options, struct error *error) {
+/* How a layer is read: with a look at every picture or not. */
+typedef int reader(const struct store *, const char *, struct store_layer *, int *, struct error *);
+
+/* Several ranks and commands may be at it: a lock of the layer's files, beside that of its pictures. */
+static int publish_layer(const struct store *store, const char *name, const struct options *options, reader *read,
+                         struct text *line, struct error *error) {
+    char lock_name[64];
+    const char *const names[] = {lock_name};
+    struct lock *lock;
+    struct store_layer layer;
+    int damaged;
+    snprintf(lock_name, sizeof lock_name, "%s.files", name);
+    int status = lock_take(store->folder, names, 1, true, &lock, error);
+    if (status)
+        return status;
+    status = read(store, name, &layer, &damaged, error);
+    if (!status && layer.count)
+        status = write_mosaic(store, &layer, options, line, error);
+    store_layer_free(&layer);
+    lock_release(lock);
+    return status;
+}
+
+int command_publish_layer(const struct store *store, const char *name, const struct options *options, struct text *line,
+                          struct error *error) {
+    return publish_layer(store, name, options, store_read_records, line, error);
+}
+
+static int write_tables(const struct store *store, const struct options *options, reader *read, struct error *error) {
     char names[VGG_MAX_LAYERS][32];
     struct store_layer layers[VGG_MAX_LAYERS] = {0};
     int count = store_layers(store, names, VGG_MAX_LAYERS), status = STATUS_OK, damaged;
-    for (int l = 0; l < count && !status; l++) {
-        status = store_read_layer(store, names[l], &layers[l], &damaged, error);
-        if (!status && layers[l].count && selection_list_matches(list, names[l]))
-            status = publish_mosaic(store, &layers[l], options, error);
-    }
+    for (int l = 0; l < count && !status; l++)
+        status = read(store, names[l], &layers[l], &damaged, error);
     if (!status)
         status = tables_write_losses(store, layers, count, error);
     if (!status)
         status = tables_write_trace(store, layers, count, error);
+    if (!status && export_wanted(store, options))
+        status = export_atlas(store, layers, count, options->quiet, error);
     for (int l = 0; l < count; l++)
         store_layer_free(&layers[l]);
     return status;
 }
 
-int command_publish(const struct store *store, const char *list, const struct options *options, struct error *error) {
+static int publish_tables(const struct store *store, const struct options *options, reader *read, struct error *error) {
     static const char *const common[] = {"atlas"};
     struct lock *lock;
     int status = lock_take(store->folder, common, 1, true, &lock, error);
     if (!status)
-        status = publish(store, list, options, error);
+        status = write_tables(store, options, read, error);
     lock_release(lock);
     return status;
+}
+
+int command_publish_tables(const struct store *store, const struct options *options, struct error *error) {
+    return publish_tables(store, options, store_read_records, error);
+}
+
+int command_publish(const struct store *store, const struct options *options, struct error *error) {
+    char names[VGG_MAX_LAYERS][32];
+    int count = store_layers(store, names, VGG_MAX_LAYERS), status = STATUS_OK;
+    for (int l = 0; l < count && !status; l++) {
+        struct text line = {0};
+        if (selection_list_matches(options->layers, names[l]))
+            status = publish_layer(store, names[l], options, store_read_layer, &line, error);
+        if (line.size && !status && !options->quiet)
+            fputs(line.bytes, stdout);
+        fflush(stdout);
+        text_free(&line);
+    }
+    return status ? status : publish_tables(store, options, store_read_layer, error);
 }

@@ -23,7 +23,7 @@ enum type {
 };
 
 /* GROUP_MORE holds job options that job.txt names only where they are not at their default. */
-enum group { GROUP_FILES, GROUP_JOB, GROUP_MORE, GROUP_SELECTION, GROUP_RUN, GROUP_OTHER };
+enum group { GROUP_FILES, GROUP_JOB, GROUP_MORE, GROUP_SELECTION, GROUP_RUN, GROUP_PLAN, GROUP_MOSAIC, GROUP_OTHER };
 
 struct row {
     const char *name;
@@ -42,9 +42,10 @@ struct option_command {
     const char *name, *usage, *purpose;
 };
 
-enum { OPTION_ROWS = 33 };
+enum { OPTION_ROWS = 36, OPTION_ALLOWED_SIZE = 160 };
 extern const struct row option_rows[OPTION_ROWS];
 extern const struct option_command option_commands[COMMANDS];
+extern const char *const option_groups[]; /* [enum group] titles */
 
 /* Puts the value into the row's field; false if it is not allowed. */
 bool option_parse_value(const struct row *row, const char *text, struct options *options);

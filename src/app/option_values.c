@@ -162,10 +162,11 @@ void option_describe_allowed(const struct row *row, char *text, size_t size) {
         snprintf(text, size, "give a whole number from 0 to 18446744073709551615");
         break;
     case TYPE_SIZE:
-        snprintf(text, size, "give pixels, W or WxH, each from %.0f to %.0f", row->least, row->most);
+        snprintf(text, size, "give pixels, W or WxH such as 412 or 640x480, each from %.0f to %.0f", row->least,
+                 row->most);
         break;
     case TYPE_RANGE:
-        snprintf(text, size, "give LO:HI with 0 <= LO < HI, or LO: for all from LO on");
+        snprintf(text, size, "give LO:HI with 0 <= LO < HI, such as 3:4 for filter 3, or LO: for all from LO on");
         break;
     case TYPE_CHOICE:
         snprintf(text, size, "give one of %s", row->argument);
@@ -175,7 +176,7 @@ void option_describe_allowed(const struct row *row, char *text, size_t size) {
                  OPTIONS_MAX_RANKS);
         break;
     case TYPE_TIME:
-        snprintf(text, size, "give M:S or H:M:S, or auto in a Slurm job");
+        snprintf(text, size, "give M:S or H:M:S such as 30:00 or 4:00:00, or auto in a Slurm job");
         break;
     case TYPE_DEAD:
         snprintf(text, size, "give skip, leak, retry, or retry=N with N from %.0f to %.0f", row->least, row->most);

@@ -1,6 +1,7 @@
 #include "filteratlas/options.h"
 
 #include "filteratlas/regularize.h"
+#include "nearest.h"
 #include "option_table.h"
 
 #include <getopt.h>
@@ -17,68 +18,73 @@
 
 const struct row option_rows[OPTION_ROWS] = {
     {"weights", 0, TYPE_TEXT, GROUP_FILES, RENDER | PLAN, FIELD(weights), "FILE", NULL, 0, 0,
-     "the network's weights, a Keras HDF5 file; only rank 0 reads it"},
+     "the network: a Keras HDF5 file; rank 0 reads it"},
     {"out", 0, TYPE_TEXT, GROUP_FILES, RENDER | STITCH, FIELD(out), "DIR", NULL, 0, 0,
-     "the atlas; made if it isn't there, continued if it holds the same job"},
+     "the atlas: a folder that render makes or continues"},
     {"size", 0, TYPE_SIZE, GROUP_JOB, RENDER | PLAN, FIELD(size), "W[xH]", "412", 1, 16384,
      "pixels of a finished picture"},
     {"upscaling-steps", 0, TYPE_INTEGER, GROUP_JOB, RENDER | PLAN, FIELD(steps), "N", "9", 1, OCTAVES_MAX_STEPS,
-     "octaves: how often a picture is enlarged on its way"},
+     "octaves: how often a picture is enlarged"},
     {"upscaling-factor", 0, TYPE_REAL, GROUP_JOB, RENDER | PLAN, FIELD(factor), "F", "1.2", 1, 16,
      "by how much each time"},
     {"epochs", 0, TYPE_INTEGER, GROUP_JOB, RENDER | PLAN, FIELD(epochs), "N", "15", 1, 100000,
      "ascent steps per octave"},
     {"step", 0, TYPE_REAL, GROUP_JOB, RENDER | PLAN, FIELD(step), "S", "1", 1e-6, 1e6,
-     "length of an ascent step along the normalised gradient"},
+     "length of a step along the normalised gradient"},
     {"seed", 0, TYPE_SEED, GROUP_JOB, RENDER | PLAN, FIELD(seed), "N", "0", 0, 0,
      "of the noise that pictures start from"},
     {"rescale", 0, TYPE_CHOICE, GROUP_JOB, RENDER | PLAN, FIELD(rescale), "seed|stats", "seed", 0, 0,
-     "between octaves: x = p / 255 as the original does, or the picture's own mean and deviation"},
+     "x = p / 255 between octaves, or the picture's own mean and deviation"},
     {"channels", 0, TYPE_CHOICE, GROUP_JOB, RENDER | PLAN, FIELD(channels), "rgb|bgr", "rgb", 0, 0,
-     "show channel 0 as red as the original does, or channel 2: the colours as the network saw them"},
+     "show channel 0 as red, or channel 2 as the network saw it"},
     {"batch", 0, TYPE_INTEGER, GROUP_JOB, RENDER | PLAN, FIELD(batch), "N", "8", 1, SCHEDULE_MAX_BATCH,
      "filters in a unit of work"},
     {"dead", 0, TYPE_DEAD, GROUP_MORE, RENDER | PLAN, FIELD(dead), "skip|retry[=N]|leak", "skip", 1, 100,
-     "a filter that falls silent: no picture, up to N (3) further attempts from other noise, or climb what is before "
-     "the "
-     "ReLU until it speaks"},
+     "a filter that falls silent has no picture, or starts anew from other noise up to N (3) times, or climbs its map "
+     "before the ReLU till it speaks"},
     {"objective", 0, TYPE_CHOICE, GROUP_MORE, RENDER | PLAN, FIELD(objective), "channel|neuron", "channel", 0, 0,
-     "what a picture excites: the filter's mean over all positions, or at the middle one"},
+     "what a picture excites: the mean of the filter's map, or the position in its middle"},
     {"border", 0, TYPE_INTEGER, GROUP_MORE, RENDER | PLAN, FIELD(border), "B", "0", 0, 16384,
-     "positions at each edge of the layer's map that are left out of the mean"},
+     "positions at each edge of the map that are left out of the mean"},
     {"decay", 0, TYPE_REAL, GROUP_MORE, RENDER | PLAN, FIELD(decay), "D", "0", 0, 0.999999,
-     "after each step, the picture's contrast shrinks by this share"},
+     "by which share the picture shrinks towards its mean after each step"},
     {"blur", 0, TYPE_INTEGER, GROUP_MORE, RENDER | PLAN, FIELD(blur), "K", "0", 0, 1000000,
-     "after every K-th step, a Gaussian blur"},
+     "steps from one Gaussian blur to the next"},
     {"blur-sigma", 0, TYPE_REAL, GROUP_MORE, RENDER | PLAN, FIELD(blur_sigma), "S", "1", 0.1, BLUR_MOST_SIGMA,
      "its standard deviation in pixels"},
     {"jitter", 0, TYPE_INTEGER, GROUP_MORE, RENDER | PLAN, FIELD(jitter), "K", "0", 0, 16384,
-     "before each gradient, the picture is shifted by up to K pixels either way, and back after it"},
+     "pixels by which the picture is shifted at random for each gradient, at most"},
     {"layers", 0, TYPE_TEXT, GROUP_SELECTION, RENDER | PLAN | STITCH, FIELD(layers), "LIST", NULL, 0, 0,
-     "comma-separated names or globs such as 'block5_*' (default: all)"},
+     "names or globs, 'block5_*,block1_*' (default: all)"},
     {"filters", 0, TYPE_RANGE, GROUP_SELECTION, RENDER | PLAN, FIELD(filters), "LO:HI", "0:", 0, 0,
      "filters LO to HI - 1 of each layer"},
     {"trace", 0, TYPE_FLAG, GROUP_RUN, RENDER, FIELD(trace), NULL, NULL, 0, 0,
-     "keep the loss of every iteration, in trace.csv"},
+     "keep every iteration's loss, in trace.csv"},
+    {"hdf5", 0, TYPE_FLAG, GROUP_RUN, RENDER | STITCH, FIELD(hdf5), NULL, NULL, 0, 0,
+     "also write atlas.h5, and keep it up to date"},
     {"progress", 0, TYPE_CHOICE, GROUP_RUN, RENDER, FIELD(progress), "auto|bar|lines|none", "auto", 0, 0,
      "a bar on a terminal, lines in a log"},
     {"time-limit", 0, TYPE_TIME, GROUP_RUN, RENDER, FIELD(time_limit), "[H:]M:S|auto", NULL, 0, 0,
-     "stop ahead of this time since the start, with exit status 75; auto: ahead of the Slurm job's end"},
+     "stop by this time after the start, with exit status 75; auto: by the Slurm job's end"},
     {"grace", 0, TYPE_REAL, GROUP_RUN, RENDER, FIELD(grace), "S", NULL, 0, 1e6,
-     "seconds that units in flight may go on after a signal (default: 1 after SIGTERM, else until they are finished)"},
+     "seconds for units in flight after a signal (default: 1 after SIGTERM, else till finished)"},
     {"rank-timeout", 0, TYPE_REAL, GROUP_RUN, RENDER, FIELD(rank_timeout), "S", "300", 1, 1e6,
-     "seconds without a sign of life after which a rank is taken for lost"},
+     "a rank silent for so many seconds is lost"},
+    {"no-shared", 0, TYPE_FLAG, GROUP_RUN, RENDER, FIELD(no_shared), NULL, NULL, 0, 0,
+     "a copy of weights and tables per rank, not per node"},
     {"quiet", 'q', TYPE_FLAG, GROUP_RUN, RENDER | STITCH, FIELD(quiet), NULL, NULL, 0, 0, "print nothing but errors"},
     {"verbose", 'v', TYPE_FLAG, GROUP_RUN, RENDER, FIELD(verbose), NULL, NULL, 0, 0, "a line for every filter"},
-    {"ranks", 0, TYPE_RANKS, GROUP_OTHER, PLAN, FIELD(ranks), "N[,M...]", "1", 1, 1000000,
-     "numbers of ranks to plan for; of the first the slices are shown"},
-    {"speed", 0, TYPE_REAL, GROUP_OTHER, PLAN, FIELD(speed), "GFLOPS", "300", 1e-3, 1e9,
-     "a rank's speed, in direct-convolution GF/s; about 300 (Zen 4) to 800 (Zen 5) with AVX-512"},
-    {"grid", 0, TYPE_INTEGER, GROUP_OTHER, STITCH, FIELD(grid), "N", NULL, 1, 1000,
+    {"ranks", 0, TYPE_RANKS, GROUP_PLAN, PLAN, FIELD(ranks), "N[,M...]", "1", 1, 1000000,
+     "numbers of ranks to plan for; the slices shown are those of the first"},
+    {"speed", 0, TYPE_REAL, GROUP_PLAN, PLAN, FIELD(speed), "GFLOPS", NULL, 1e-3, 1e9,
+     "a rank's speed, in direct-convolution GF/s (default: measured here, in two seconds)"},
+    {"costs", 0, TYPE_TEXT, GROUP_PLAN, PLAN, FIELD(costs), "FILE", NULL, 0, 0,
+     "losses.csv of an earlier run: what each filter took"},
+    {"grid", 0, TYPE_INTEGER, GROUP_MOSAIC, STITCH, FIELD(grid), "N", NULL, 1, 1000,
      "pictures per row and column (default: the largest full square)"},
-    {"sort", 0, TYPE_CHOICE, GROUP_OTHER, STITCH, FIELD(sort), "loss|index", "loss", 0, 0,
-     "order of the pictures: highest loss first, or as in the network"},
-    {"margin", 0, TYPE_INTEGER, GROUP_OTHER, STITCH, FIELD(margin), "PX", "5", 0, 1000,
+    {"sort", 0, TYPE_CHOICE, GROUP_MOSAIC, STITCH, FIELD(sort), "loss|index", "loss", 0, 0,
+     "highest loss first, or as in the network"},
+    {"margin", 0, TYPE_INTEGER, GROUP_MOSAIC, STITCH, FIELD(margin), "PX", "5", 0, 1000,
      "black pixels between neighbours"},
     {"help", 'h', TYPE_FLAG, GROUP_OTHER, RENDER | PLAN | INSPECT | STITCH, FIELD(help), NULL, NULL, 0, 0,
      "print this and exit"},
@@ -88,10 +94,11 @@ _Static_assert(sizeof option_rows / sizeof *option_rows == OPTION_ROWS, "OPTION_
 
 const struct option_command option_commands[COMMANDS] = {
     {"render", "render --weights FILE --out DIR [options]",
-     "Draws the pictures and stitches them, under mpirun or srun, or alone as one rank. Running the same\n"
-     "command again continues; other --layers and --filters of the same job add to the atlas."},
+     "Draws the pictures and stitches them, under mpirun or srun or alone as one rank.\n"
+     "Running the same command again goes on where it stopped; other --layers and\n"
+     "--filters of the same job add to the atlas."},
     {"plan", "plan --weights FILE [options]",
-     "Shows what a job would compute, how long it would take and how it would be divided."},
+     "Shows what a job would compute, how long it would take, how it would be divided."},
     {"inspect", "inspect FILE", "Prints the network that a weights file holds."},
     {"stitch", "stitch --out DIR [options]", "Makes the mosaics and tables again from the stored pictures."},
 };
@@ -121,39 +128,45 @@ static void getopt_tables(enum command command, struct option *longs, char *shor
     *shorts = 0;
 }
 
-/* Restricted Damerau-Levenshtein distance (optimal string alignment), for words of an option's length. */
-static int distance(const char *a, const char *b) {
-    enum { MOST = 32 };
-    int d[MOST + 1][MOST + 1], n = (int)strnlen(a, MOST), m = (int)strnlen(b, MOST);
-    for (int i = 0; i <= n; i++)
-        for (int j = 0; j <= m; j++) {
-            if (!i || !j) {
-                d[i][j] = i + j;
-                continue;
-            }
-            int best = d[i - 1][j - 1] + (a[i - 1] != b[j - 1]);
-            best = d[i - 1][j] + 1 < best ? d[i - 1][j] + 1 : best;
-            best = d[i][j - 1] + 1 < best ? d[i][j - 1] + 1 : best;
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && d[i - 2][j - 2] + 1 < best)
-                best = d[i - 2][j - 2] + 1;
-            d[i][j] = best;
-        }
-    return d[n][m];
+/* The option of the command that `name` was meant to be, or NULL. */
+static const char *nearest_option(enum command command, const char *name) {
+    const char *names[OPTION_ROWS];
+    int count = 0;
+    for (int r = 0; r < OPTION_ROWS; r++)
+        if (option_rows[r].commands >> command & 1)
+            names[count++] = option_rows[r].name;
+    return nearest_word(name, names, count);
 }
 
+/* A command that has the option of this name, -1 if none has. */
+static int command_of_option(const char *name) {
+    for (int r = 0; r < OPTION_ROWS; r++)
+        for (int c = 0; c < COMMANDS && !strcmp(option_rows[r].name, name); c++)
+            if (option_rows[r].commands >> c & 1)
+                return c;
+    return -1;
+}
+
+/* word: "--name" or "--name=value". */
 static int unknown_option(enum command command, const char *word, struct error *error) {
     char name[40];
-    const char *nearest = NULL;
-    int least = 3; /* further away is no typing error */
     snprintf(name, sizeof name, "%.*s", (int)strcspn(word, "="), word);
-    for (int r = 0; r < OPTION_ROWS && !strncmp(name, "--", 2); r++)
-        if (option_rows[r].commands >> command & 1 && distance(name + 2, option_rows[r].name) < least) {
-            least = distance(name + 2, option_rows[r].name);
-            nearest = option_rows[r].name;
-        }
+    const char *nearest = nearest_option(command, name + 2), *own = option_commands[command].name;
+    int other = command_of_option(name + 2);
+    if (other >= 0)
+        return error_set(error, STATUS_USAGE, "%s: is an option of %s, not of %s; see filteratlas %s --help", name,
+                         option_commands[other].name, own, own);
     if (nearest)
         return error_set(error, STATUS_USAGE, "%s: no such option; did you mean --%s?", name, nearest);
-    return error_set(error, STATUS_USAGE, "%s: no such option of %s; see filteratlas %s --help", name,
+    return error_set(error, STATUS_USAGE, "%s: no such option of %s; see filteratlas %s --help", name, own, own);
+}
+
+/* word: "-qx", of which x is no letter of an option, or "-name". */
+static int unknown_letter(enum command command, int letter, const char *word, struct error *error) {
+    const char *nearest = strlen(word) > 3 ? nearest_option(command, word + 1) : NULL;
+    if (nearest)
+        return error_set(error, STATUS_USAGE, "%s: no such option; did you mean --%s?", word, nearest);
+    return error_set(error, STATUS_USAGE, "-%c: no such option of %s; see filteratlas %s --help", letter,
                      option_commands[command].name, option_commands[command].name);
 }
 
@@ -172,8 +185,7 @@ static int refuse_option(enum command command, const char *word, struct error *e
         return error_set(error, STATUS_USAGE, "%s: --%s takes no value; leave it out", word,
                          option_rows[optopt - FIRST_LONG].name);
     if (optopt)
-        return error_set(error, STATUS_USAGE, "-%c: no such option of %s; see filteratlas %s --help", optopt,
-                         option_commands[command].name, option_commands[command].name);
+        return unknown_letter(command, optopt, word, error);
     struct text candidates = {0};
     char name[40];
     snprintf(name, sizeof name, "%.*s", (int)strcspn(word, "="), word);
@@ -202,18 +214,39 @@ static int parse_option(enum command command, int code, const char *word, struct
     for (int i = 0; i < OPTION_ROWS && code < FIRST_LONG; i++)
         if (option_rows[i].letter == code)
             r = i;
+    if (optarg && !strncmp(optarg, "--", 2)) /* getopt takes what comes next, whatever it is */
+        return error_set(error, STATUS_USAGE, "--%s: a value is missing before %s; see filteratlas %s --help",
+                         option_rows[r].name, optarg, option_commands[command].name);
     if (option_parse_value(&option_rows[r], optarg, options))
         return STATUS_OK;
-    char allowed[128];
+    char allowed[OPTION_ALLOWED_SIZE];
     option_describe_allowed(&option_rows[r], allowed, sizeof allowed);
-    return error_set(error, STATUS_USAGE, "--%s %s: not a valid value; %s", option_rows[r].name, optarg, allowed);
+    return error_set(error, STATUS_USAGE, "--%s %s: not a valid value; %s", option_rows[r].name,
+                     *optarg ? optarg : "''", allowed);
+}
+
+static int surplus_argument(enum command command, const struct options *options, const char *word,
+                            struct error *error) {
+    const char *own = option_commands[command].name, *meant = NULL;
+    if (!strncmp(word, "\u2013", 3) || !strncmp(word, "\u2014", 3) || !strncmp(word, "\u2212", 3))
+        return error_set(error, STATUS_USAGE, "%s: begins with a dash that is no hyphen; type the option with --",
+                         word);
+    if ((command == COMMAND_RENDER || command == COMMAND_PLAN) && !options->weights)
+        meant = "weights";
+    else if ((command == COMMAND_RENDER || command == COMMAND_STITCH) && !options->out)
+        meant = "out";
+    if (meant)
+        return error_set(error, STATUS_USAGE, "%s: belongs to no option; did you mean --%s %s?", word, meant, word);
+    return error_set(error, STATUS_USAGE,
+                     "%s: one argument too many; put values with blanks or * in quotes, see "
+                     "filteratlas %s --help",
+                     word, own);
 }
 
 static int check_complete(enum command command, int argc, char **argv, struct options *options, struct error *error) {
     int arguments = argc - optind, wanted = command == COMMAND_INSPECT;
     if (arguments > wanted)
-        return error_set(error, STATUS_USAGE, "%s: one argument too many; see filteratlas %s --help",
-                         argv[optind + wanted], option_commands[command].name);
+        return surplus_argument(command, options, argv[optind + wanted], error);
     if (arguments < wanted)
         return error_set(error, STATUS_USAGE, "inspect: FILE is missing; give the weights file");
     if (command == COMMAND_INSPECT)
@@ -230,6 +263,16 @@ static int check_complete(enum command command, int argc, char **argv, struct op
     return STATUS_OK;
 }
 
+/* The word that getopt_long has just stumbled over. Within letters, as in -qx, it goes on to the next word only after
+ * the last of them. */
+static const char *current_word(int argc, char **argv, int code, int before) {
+    if (code != '?' && code != ':')
+        return argv[before];
+    const char *word = argv[optind - 1];
+    bool letter = optopt && optopt < FIRST_LONG;
+    return letter && optind < argc && (word[0] != '-' || !strchr(word, optopt)) ? argv[optind] : word;
+}
+
 int options_parse(enum command command, int argc, char **argv, struct options *options, struct error *error) {
     struct option longs[OPTION_ROWS + 1];
     char shorts[OPTION_ROWS + 2];
@@ -242,7 +285,7 @@ int options_parse(enum command command, int argc, char **argv, struct options *o
         int at = optind ? optind : 1;
         if ((code = getopt_long(argc, argv, shorts, longs, NULL)) == -1)
             break;
-        status = parse_option(command, code, argv[code == '?' || code == ':' ? optind - 1 : at], options, error);
+        status = parse_option(command, code, current_word(argc, argv, code, at), options, error);
     }
     return status || options->help ? status : check_complete(command, argc, argv, options, error);
 }

@@ -2,26 +2,68 @@
 
 #include "option_table.h"
 
-#include <stdio.h>
+#include <string.h>
 
-static const char *const group_titles[] = {"Files",
-                                           "Job options (they define the pictures)",
-                                           "More job options (off unless given)",
-                                           "Selection (which of the job's pictures)",
-                                           "Run options (they change no picture)",
-                                           "Other"};
+enum { HELP_COLUMN = 30, HELP_WIDTH = 80 };
+
+const char *const option_groups[] = {"Files",
+                                     "Job options (they define the pictures)",
+                                     "More job options (off unless given)",
+                                     "Selection (which of the job's pictures)",
+                                     "Run options (they change no picture)",
+                                     "Plan",
+                                     "Mosaics",
+                                     "Other"};
 
 void options_help(struct text *text) {
-    text_append(text,
-                "filteratlas draws what every filter of a VGG network looks for, and stitches an atlas of it.\n\n");
+    text_append(text, "filteratlas draws what every filter of a VGG network looks for, and stitches an\n"
+                      "atlas of it.\n\n");
     for (int c = 0; c < COMMANDS; c++)
         text_append(text, "  filteratlas %s\n", option_commands[c].usage);
-    text_append(text,
-                "  filteratlas --version | --help | COMMAND --help\n\n"
-                "  mpirun -n 8 filteratlas render --weights vgg16.h5 --out atlas    all 4,224 filters on 8 cores\n"
-                "  filteratlas render --weights vgg16.h5 --out atlas --layers 'block5_*' --filters 0:16\n\n"
-                "Exit status: 0 all done; 1 failure; 2 bad usage or input; 3 DIR holds another job;\n"
-                "75 stopped early with all finished work kept, run again.\n");
+    text_append(text, "  filteratlas --version | --help | COMMAND --help\n\n"
+                      "All 4,224 filters of VGG16 on 8 cores, or 16 of each layer of the last block:\n"
+                      "  mpirun -n 8 filteratlas render --weights vgg16.h5 --out atlas\n"
+                      "  filteratlas render --weights vgg16.h5 --out few \\\n"
+                      "      --layers 'block5_*' --filters 0:16\n\n"
+                      "Exit status: 0 all done; 1 failure; 2 bad usage or input; 3 DIR holds another\n"
+                      "job; 75 stopped early with all finished work kept, run again.\n");
+}
+
+/* Appends words from column `at` on, in lines that begin at HELP_COLUMN and end before HELP_WIDTH. */
+static void append_wrapped(struct text *text, int at, const char *words) {
+    while (*words) {
+        int length = (int)strcspn(words, " ");
+        if (at > HELP_COLUMN && at + 1 + length > HELP_WIDTH) {
+            text_append(text, "\n");
+            at = 0;
+        } else if (at > HELP_COLUMN) {
+            text_append(text, " ");
+            at++;
+        }
+        if (at < HELP_COLUMN) {
+            text_append(text, "%*s", HELP_COLUMN - at, "");
+            at = HELP_COLUMN;
+        }
+        text_append(text, "%.*s", length, words);
+        at += length;
+        words += length + strspn(words + length, " ");
+    }
+    text_append(text, "\n");
+}
+
+static void append_row(struct text *text, const struct row *row) {
+    struct text meaning = {0};
+    size_t before = text->size;
+    text_append(text, row->letter ? "  -%c, " : "  ", row->letter);
+    text_append(text, "--%s%s%s", row->name, row->argument ? " " : "", row->argument ? row->argument : "");
+    int at = (int)(text->size - before);
+    if (at > HELP_COLUMN - 1) {
+        text_append(text, "\n");
+        at = 0;
+    }
+    text_append(&meaning, row->standard ? "%s [%s]" : "%s", row->help, row->standard);
+    append_wrapped(text, at, meaning.bytes);
+    text_free(&meaning);
 }
 
 void options_command_help(enum command command, struct text *text) {
@@ -32,13 +74,8 @@ void options_command_help(enum command command, struct text *text) {
         if (!(row->commands >> command & 1))
             continue;
         if ((int)row->group != group)
-            text_append(text, "\n%s:\n", group_titles[group = row->group]);
-        char name[64], letter[8] = "    ";
-        if (row->letter)
-            snprintf(letter, sizeof letter, "-%c, ", row->letter);
-        snprintf(name, sizeof name, "%s--%s %s", letter, row->name, row->argument ? row->argument : "");
-        text_append(text, "  %-31s %s", name, row->help);
-        text_append(text, row->standard ? " [%s]\n" : "\n", row->standard);
+            text_append(text, "\n%s:\n", option_groups[group = row->group]);
+        append_row(text, row);
     }
 }
 

@@ -1,19 +1,48 @@
 #include "command.h"
+#include "cost_file.h"
 #include "filteratlas/app.h"
 #include "filteratlas/progress.h"
 #include "filteratlas/schedule.h"
 #include "filteratlas/selection.h"
 #include "filteratlas/weights.h"
+#include "measure.h"
 
+#include <math.h>
 #include <stdio.h>
+#include <unistd.h>
+
+/* What is planned, and how long things take. */
+struct plan {
+    const struct options *options;
+    struct weights weights;
+    struct ascent_job job;
+    struct selection selection;
+    struct unit_list list;
+    struct measurement measurement;
+    struct cost_file costs;
+    double scale; /* seconds for a nominal second of cost.h */
+};
 
 static bool selected(const void *selection, int layer, int filter) { return selection_has(selection, layer, filter); }
 
-static int filters_of(const struct unit *unit) { return __builtin_popcountll(unit->wanted); }
+static int make_list(const struct plan *plan, int batch, struct unit_list *list, struct error *error) {
+    return unit_list_make(&plan->weights.net, &plan->job.octaves, plan->job.epochs, batch, selected, &plan->selection,
+                          list, error);
+}
+
+/* A list and how long its pieces take. */
+struct timing {
+    const struct plan *plan;
+    const struct unit_list *list;
+};
+
+static double piece_seconds(const void *context, const struct unit *piece) {
+    const struct timing *timing = context;
+    const struct plan *plan = timing->plan;
+    return plan->costs.filters ? cost_file_seconds(&plan->costs, timing->list, piece) : plan->scale * piece->cost;
+}
 
 static void print_layers(const struct vgg *net, const struct unit_list *list) {
-    int units_sum = 0, filters_sum = 0;
-    double flops_sum = 0;
     printf("%-14s %8s %8s %14s\n", "Layer", "Units", "Filters", "TFLOP");
     for (int l = 0; l < net->layers; l++) {
         int units = 0, filters = 0;
@@ -21,35 +50,63 @@ static void print_layers(const struct vgg *net, const struct unit_list *list) {
         for (int u = 0; u < list->count; u++)
             if (list->unit[u].layer == l) {
                 units++;
-                filters += filters_of(&list->unit[u]);
+                filters += __builtin_popcountll(list->unit[u].wanted);
                 flops += list->unit[u].flops;
             }
         if (units)
             printf("%-14s %8d %8d %14.3f\n", net->layer[l].name, units, filters, flops / 1e12);
-        units_sum += units;
-        filters_sum += filters;
-        flops_sum += flops;
     }
-    printf("%-14s %8d %8d %14.3f\n\n", "Total", units_sum, filters_sum, flops_sum / 1e12);
+    printf("%-14s %8d %8d %14.3f\n\n", "Total", list->count, unit_list_filters(list), unit_list_flops(list) / 1e12);
 }
 
-/* The time of the longest slice: taking over from others can only shorten it. */
-static int print_time(const struct unit_list *list, int ranks, double speed, struct error *error) {
-    struct schedule schedule;
-    int status = schedule_make(list, ranks, &schedule, error);
-    double longest = 0, sum = 0;
-    for (int r = 0; r < ranks && !status; r++) {
-        longest = schedule.slice[r].flops > longest ? schedule.slice[r].flops : longest;
-        sum += schedule.slice[r].flops;
+static int simulate(const struct plan *plan, const struct unit_list *list, int ranks, struct simulation *simulation,
+                    struct error *error) {
+    struct timing timing = {plan, list};
+    return schedule_simulate(list, ranks, piece_seconds, &timing, simulation, error);
+}
+
+static double efficiency(const struct simulation *simulation, double work, int ranks) {
+    return simulation->seconds > 0 ? 100 * work / ranks / simulation->seconds : 100;
+}
+
+/* The batch with which so many ranks are done first, the one asked for if none saves more than 1 %. */
+static int find_batch(const struct plan *plan, int ranks, int *best, struct simulation *shortest, struct error *error) {
+    static const int batches[] = {1, 2, 4, 8, 16, 32, 64};
+    *best = plan->options->batch;
+    int status = simulate(plan, &plan->list, ranks, shortest, error);
+    double asked = shortest->seconds;
+    for (size_t i = 0; i < sizeof batches / sizeof *batches && !status; i++) {
+        struct unit_list list;
+        struct simulation simulation;
+        status = make_list(plan, batches[i], &list, error);
+        if (!status)
+            status = simulate(plan, &list, ranks, &simulation, error);
+        unit_list_free(&list);
+        if (!status && simulation.seconds < fmin(shortest->seconds, 0.99 * asked)) {
+            *shortest = simulation;
+            *best = batches[i];
+        }
     }
-    char time[24];
-    progress_format_time(longest / (speed * 1e9), time);
-    if (!status)
-        printf("%7d rank%s %12.0f s (%s), efficiency %.1f %%\n", ranks,
-               ranks == 1 ? ": " : "s:", longest / (speed * 1e9), time,
-               longest > 0 ? 100 * sum / ranks / longest : 100);
-    schedule_free(&schedule);
     return status;
+}
+
+static int print_time(const struct plan *plan, int ranks, double work, struct error *error) {
+    struct simulation asked, best;
+    char time[24];
+    int batch, cores = (int)sysconf(_SC_NPROCESSORS_ONLN), node = ranks < cores ? ranks : cores;
+    int status = simulate(plan, &plan->list, ranks, &asked, error);
+    if (!status)
+        status = find_batch(plan, ranks, &batch, &best, error);
+    if (status)
+        return status;
+    progress_format_time(asked.seconds, time);
+    printf("%7d rank%s %12.*f s (%s), efficiency %.1f %%, %.2f GB a node with %d of them", ranks,
+           ranks == 1 ? ": " : "s:", asked.seconds < 100, asked.seconds, time, efficiency(&asked, work, ranks),
+           (plan->measurement.node_bytes + node * plan->measurement.rank_bytes) / 1e9, node);
+    if (batch != plan->options->batch)
+        printf("; with --batch %d %.0f s, %.1f %%", batch, best.seconds, efficiency(&best, work, ranks));
+    printf("\n");
+    return STATUS_OK;
 }
 
 static int print_slices(const struct vgg *net, const struct unit_list *list, int ranks, struct error *error) {
@@ -61,9 +118,12 @@ static int print_slices(const struct vgg *net, const struct unit_list *list, int
     for (int r = 0; r < ranks && !status; r++) {
         const struct slice *slice = &schedule.slice[r];
         int filters = 0;
-        for (int i = 0; i < slice->units; i++)
-            filters += filters_of(&list->unit[slice->unit[i]]);
-        printf("%6d %8d %8d %12.3f", r, slice->units, filters, slice->flops / 1e12);
+        double flops = 0;
+        for (int i = 0; i < slice->units; i++) {
+            filters += __builtin_popcountll(list->unit[slice->unit[i]].wanted);
+            flops += list->unit[slice->unit[i]].flops;
+        }
+        printf("%6d %8d %8d %12.3f", r, slice->units, filters, flops / 1e12);
         if (slice->units)
             printf("  %s unit %d", net->layer[list->unit[slice->unit[0]].layer].name, list->unit[slice->unit[0]].index);
         printf("\n");
@@ -72,39 +132,82 @@ static int print_slices(const struct vgg *net, const struct unit_list *list, int
     return status;
 }
 
-static int print_plan(const struct options *options, const struct vgg *net, const struct unit_list *list,
-                      struct error *error) {
+/* PNG files of such pictures have about 0.75 of their pixels' bytes; mosaics and page show them once more. */
+static void print_disk(const struct plan *plan) {
+    const struct extent size = plan->options->size;
+    double pixels = 3.0 * size.width * size.height * unit_list_filters(&plan->list);
+    printf("Disk, if no filter dies: about %.2f GB of pictures and as much again for mosaics and page\n\n",
+           0.75 * pixels / 1e9);
+}
+
+static void print_basis(const struct plan *plan) {
+    double gflops = unit_list_flops(&plan->list) / (plan->scale * unit_list_cost(&plan->list)) / 1e9;
+    if (plan->costs.filters)
+        printf("With what %d filters took in %s:\n", plan->costs.filters, plan->options->costs);
+    else if (plan->options->speed > 0)
+        printf("At %g GF/s per rank, if no filter dies:\n", plan->options->speed);
+    else
+        printf("At %.0f GF/s per rank, measured here on one core, if no filter dies:\n", gflops);
+}
+
+static int print_plan(const struct plan *plan, struct error *error) {
+    const struct options *options = plan->options;
+    const struct vgg *net = &plan->weights.net;
+    struct simulation alone;
     printf("%s, %dx%d pixels, %d octaves of %d steps, batches of %d\n\n", net->variant, options->size.width,
            options->size.height, options->steps, options->epochs, options->batch);
-    print_layers(net, list);
-    printf("At %g GF/s per rank, if no filter dies:\n", options->speed);
-    int status = STATUS_OK;
+    print_layers(net, &plan->list);
+    printf("Memory: %.2f GB a node for weights and tables, and %.2f GB a rank\n", plan->measurement.node_bytes / 1e9,
+           plan->measurement.rank_bytes / 1e9);
+    print_disk(plan);
+    print_basis(plan);
+    int status = simulate(plan, &plan->list, 1, &alone, error);
     for (int i = 0; i < options->ranks_count && !status; i++)
-        status = print_time(list, options->ranks[i], options->speed, error);
-    return status ? status : print_slices(net, list, options->ranks[0], error);
+        status = print_time(plan, options->ranks[i], alone.seconds, error);
+    return status ? status : print_slices(net, &plan->list, options->ranks[0], error);
+}
+
+static int deepest_selected(const struct plan *plan) {
+    int deepest = 0;
+    for (int l = 0; l < plan->weights.net.layers; l++)
+        deepest = plan->selection.layer[l] ? l : deepest;
+    return deepest;
+}
+
+static int make_plan(struct plan *plan, struct error *error) {
+    const struct options *options = plan->options;
+    const struct vgg *net = &plan->weights.net;
+    bool timed = options->speed <= 0 && !options->costs;
+    plan->job = command_job(options);
+    int status = selection_make(options, net, &plan->selection, error);
+    if (!status)
+        status = selection_check_size(&plan->selection, options, net, error);
+    if (!status)
+        status = make_list(plan, options->batch, &plan->list, error);
+    if (!status && options->costs)
+        status = cost_file_read(options->costs, net, &plan->list, &plan->costs, error);
+    if (!status)
+        status = measure(&plan->weights, &plan->job, deepest_selected(plan), options->batch, timed, &plan->measurement,
+                         error);
+    plan->scale = timed ? plan->measurement.scale
+                        : unit_list_flops(&plan->list) / (options->speed * 1e9) / unit_list_cost(&plan->list);
+    return status;
 }
 
 int app_plan(int argc, char **argv) {
     struct options options;
-    struct weights weights;
-    struct selection selection;
-    struct unit_list list = {0};
     struct error error;
+    struct plan plan = {.options = &options};
     int status = command_options(COMMAND_PLAN, argc, argv, &options);
     if (status || options.help)
         return status;
-    if (weights_read(options.weights, &weights, &error))
+    if (weights_read(options.weights, &plan.weights, &error))
         return app_report(&error);
-    struct ascent_job job = command_job(&options);
-    status = selection_make(&options, &weights.net, &selection, &error);
+    status = make_plan(&plan, &error);
     if (!status)
-        status = selection_check_size(&selection, &options, &weights.net, &error);
-    if (!status)
-        status =
-            unit_list_make(&weights.net, &job.octaves, job.epochs, options.batch, selected, &selection, &list, &error);
-    if (!status)
-        status = print_plan(&options, &weights.net, &list, &error);
-    unit_list_free(&list);
-    weights_free(&weights);
+        status = print_plan(&plan, &error);
+    unit_list_free(&plan.list);
+    cost_file_free(&plan.costs);
+    weights_free(&plan.weights);
     return status ? app_report(&error) : STATUS_OK;
 }

@@ -33,22 +33,23 @@ static bool on_terminal(void) {
 }
 
 void progress_start(struct progress *progress, const struct options *options, const struct vgg *net,
-                    const struct octaves *octaves, int filters, double flops) {
+                    const struct unit_list *units) {
     *progress = (struct progress){.style = options->progress, .verbose = options->verbose, .net = net};
     if (progress->style == PROGRESS_AUTO)
         progress->style = on_terminal() ? PROGRESS_BAR : PROGRESS_LINES;
     if (options->quiet)
         progress->style = PROGRESS_NONE;
     for (int l = 0; l < net->layers; l++)
-        progress->filter_flops[l] = vgg_filter_flops(net, l, octaves, options->epochs);
-    progress->filters = filters;
-    progress->flops = flops;
+        progress->filter_cost[l] = units->costs.seconds[l][units->batch] / units->batch;
+    progress->filters = unit_list_filters(units);
+    progress->cost = unit_list_cost(units);
     progress->start = progress->shown = clock_now();
 }
 
 static void show(struct progress *progress, double now) {
     int done = progress->live + progress->dead;
-    double elapsed = now - progress->start, share = progress->flops > 0 ? progress->flops_done / progress->flops : 1;
+    double elapsed = now - progress->start,
+           share = progress->cost > 0 ? fmin(progress->cost_done / progress->cost, 1) : 1;
     char left[24] = "?";
     if (share > 0)
         progress_format_time(elapsed * (1 - share) / share, left);
@@ -70,7 +71,8 @@ static void show(struct progress *progress, double now) {
 static void count(struct progress *progress, const char *layer, const struct store_filter *filter) {
     progress->live += !filter->dead;
     progress->dead += filter->dead;
-    progress->flops_done += progress->filter_flops[vgg_find(progress->net, layer)];
+    progress->drawing += filter->seconds;
+    progress->cost_done += progress->filter_cost[vgg_find(progress->net, layer)];
     snprintf(progress->last, sizeof progress->last, "%s %d %s %.4g", layer, filter->index,
              filter->dead ? "dead at loss" : "loss", filter->loss);
     if (progress->verbose && progress->style != PROGRESS_NONE)

@@ -7,6 +7,7 @@
 #include "filteratlas/png_file.h"
 #include "filteratlas/progress.h"
 #include "filteratlas/selection.h"
+#include "filteratlas/shared.h"
 #include "filteratlas/stop.h"
 
 #include <math.h>
@@ -23,7 +24,8 @@ struct run {
     struct cluster cluster;
     struct options options;
     struct ascent_job job;
-    struct weights weights;
+    struct weights weights; /* its values are rank 0's own at first, then the shared ones */
+    struct shared shared;   /* values of the weights, then the tables */
     struct network network;
     struct drawing drawing;
 
@@ -35,6 +37,7 @@ struct run {
     struct unit_list units;
     struct schedule schedule;
     struct progress progress;
+    struct text lines[VGG_MAX_LAYERS];
     double start, deadline; /* seconds of the monotonic clock */
 };
 
@@ -124,20 +127,50 @@ static int deepest_layer(const struct unit_list *units) {
     return deepest;
 }
 
+/* Rank 0's weights to one copy per node, where the tables will stand behind them. */
+static int share_weights(struct run *run, int deepest, struct error *error) {
+    const size_t line = 64;
+    float *own = run->weights.values;
+    cluster_broadcast(&run->weights, sizeof run->weights);
+    run->weights.values = own;
+    size_t values = run->weights.count * sizeof *own, before = (values + line - 1) / line * line;
+    size_t tables = network_table_bytes(&run->weights.net, &run->job.octaves, deepest);
+    int status = shared_allocate(&run->cluster, before + tables, !run->options.no_shared, &run->shared, error);
+    if (status)
+        return status;
+    if (own)
+        memcpy(run->shared.bytes, own, values);
+    free(own);
+    run->weights.values = run->shared.bytes;
+    shared_broadcast(&run->cluster, &run->shared, values);
+    return network_place(&run->weights, &run->job.octaves, deepest, winograd_find_kernels(NULL),
+                         (float *)((char *)run->shared.bytes + before), &run->network, error);
+}
+
+static int publish_layer(const void *context, const char *layer, struct text *line, struct error *error) {
+    const struct run *run = context;
+    return command_publish_layer(&run->store, layer, &run->options, line, error);
+}
+
 /* Weights, tables and memory on every rank. */
 static int prepare_all(struct run *run, struct error *error) {
     int deepest = deepest_layer(&run->units);
     cluster_broadcast(&deepest, sizeof deepest);
+    cluster_broadcast(run->store.folder, sizeof run->store.folder);
     cluster_broadcast(run->store.job_digest, sizeof run->store.job_digest);
-    int status = cluster_broadcast_weights(&run->cluster, &run->weights, error);
+    int status = cluster_agree(&run->cluster, share_weights(run, deepest, error), error);
     if (status)
         return status;
-    run->drawing = (struct drawing){
-        .job = &run->job, .net = &run->network.net, .batch = run->options.batch, .trace = run->options.trace};
+    run->drawing = (struct drawing){.job = &run->job,
+                                    .net = &run->network.net,
+                                    .batch = run->options.batch,
+                                    .trace = run->options.trace,
+                                    .publish = publish_layer,
+                                    .context = run};
     strcpy(run->drawing.job_digest, run->store.job_digest);
-    status = network_make(&run->weights, &run->job.octaves, deepest, winograd_find_kernels(NULL), &run->network, error);
-    if (!status)
-        status = ascent_make(&run->network, &run->job, deepest, run->options.batch, &run->drawing.ascent, error);
+    network_fill_tables(&run->network, run->shared.part, run->shared.parts);
+    shared_settle(&run->cluster, &run->shared);
+    status = ascent_make(&run->network, &run->job, deepest, run->options.batch, &run->drawing.ascent, error);
     return cluster_agree(&run->cluster, status, error);
 }
 
@@ -156,28 +189,15 @@ static void processor_name(char *name, size_t size) {
         fclose(file);
 }
 
-static int count_filters(const struct unit_list *units) {
-    int filters = 0;
-    for (int u = 0; u < units->count; u++)
-        filters += __builtin_popcountll(units->unit[u].wanted);
-    return filters;
-}
-
-static double count_flops(const struct unit_list *units) {
-    double flops = 0;
-    for (int u = 0; u < units->count; u++)
-        flops += units->unit[u].flops;
-    return flops;
-}
-
-static void print_header(const struct run *run, int hosts) {
+static void print_header(const struct run *run) {
     const struct options *o = &run->options;
     char processor[128];
+    int nodes = cluster_count_nodes(&run->cluster);
     processor_name(processor, sizeof processor);
     printf("filteratlas %s, %s, %s, %s, %s\n", FILTERATLAS_VERSION, run->cluster.mpi, gemm_description(),
            png_description(), weights_description());
     printf("%d rank%s on %d host%s (%s first), one drawing thread each, %s, %s convolutions\n", run->cluster.ranks,
-           run->cluster.ranks == 1 ? "" : "s", hosts, hosts == 1 ? "" : "s", run->cluster.host, processor,
+           run->cluster.ranks == 1 ? "" : "s", nodes, nodes == 1 ? "" : "s", run->cluster.host, processor,
            winograd_kernels_name(run->network.kernels));
     printf("weights %s: %s, %d filters, SHA-256 %.16s...\n", o->weights, run->weights.net.variant,
            vgg_filters(&run->weights.net), run->weights.sha256);
@@ -186,8 +206,8 @@ static void print_header(const struct run *run, int hosts) {
     int there = 0;
     for (int l = 0; l < run->weights.net.layers; l++)
         there += run->drawn[l].count;
-    printf("to draw: %d filters in %d units, %.2f TFLOP; in %s already: %d\n", count_filters(&run->units),
-           run->units.count, count_flops(&run->units) / 1e12, o->out, there);
+    printf("to draw: %d filters in %d units, %.2f TFLOP; in %s already: %d\n", unit_list_filters(&run->units),
+           run->units.count, unit_list_flops(&run->units) / 1e12, o->out, there);
     fflush(stdout);
 }
 
@@ -196,9 +216,10 @@ static void print_totals(const struct run *run, double seconds) {
     int drawn = p->live + p->dead;
     char time[24];
     progress_format_time(seconds, time);
-    printf("done: %d filters drawn, %d live, %d dead, in %s on %d rank%s (%.2f filters/s); the atlas is in %s\n", drawn,
-           p->live, p->dead, time, run->cluster.ranks, run->cluster.ranks == 1 ? "" : "s",
-           seconds > 0 ? drawn / seconds : 0, run->options.out);
+    printf("done: %d filters drawn, %d live, %d dead, in %s on %d rank%s (%.2f filters/s, %.1f %% of the time in the "
+           "ascent); the atlas is in %s\n",
+           drawn, p->live, p->dead, time, run->cluster.ranks, run->cluster.ranks == 1 ? "" : "s", drawn / seconds,
+           100 * p->drawing / (seconds * run->cluster.ranks), run->options.out);
     fflush(stdout);
 }
 
@@ -212,32 +233,56 @@ static double silence(const struct run *run) {
     return run->options.rank_timeout + run->options.batch * flops / 1e10;
 }
 
+/* What a person should know before it begins. */
+static void print_notices(const struct run *run) {
+    const struct shared *shared = &run->shared;
+    if (run->damaged)
+        fprintf(stderr, "filteratlas: %s: %d filters are damaged or incomplete in the store and are drawn again\n",
+                run->options.out, run->damaged);
+    if (shared->nodes_without)
+        fprintf(
+            stderr,
+            "filteratlas: %s%s: %.0f MB of shared memory are too few for the tables: each rank there keeps its own; "
+            "enlarge /dev/shm, or say --no-shared\n",
+            shared->host_without, shared->nodes_without > 1 ? " and other nodes" : "", shared->free_bytes / 1e6);
+}
+
+/* The files of all layers together, and what there is to say at the end. */
+static int finish(struct run *run, struct error *error) {
+    int status = command_publish_tables(&run->store, &run->options, error);
+    if (status || run->options.quiet)
+        return status;
+    for (int l = 0; l < VGG_MAX_LAYERS; l++)
+        if (run->lines[l].size)
+            fputs(run->lines[l].bytes, stdout);
+    print_totals(run, clock_now() - run->start);
+    return STATUS_OK;
+}
+
 /* Draws, then makes the common files. Collective. */
 static int draw(struct run *run, struct error *error) {
     bool first = run->cluster.rank == 0;
     char stop_file[DURABLE_PATH_SIZE];
     snprintf(stop_file, sizeof stop_file, "%s/stop", run->store.folder);
-    const struct coordination coordination = {
+    struct coordination coordination = {
         .stop = {.deadline = run->deadline, .grace = run->options.grace, .silence = silence(run), .file = stop_file},
         .schedule = &run->schedule,
         .store = &run->store,
         .progress = progress_filter,
-        .context = &run->progress};
+        .context = &run->progress,
+        .lines = run->lines};
+    memcpy(coordination.publish, run->selection.layer, sizeof coordination.publish);
     if (first && !run->options.quiet)
-        print_header(run, cluster_count_hosts(&run->cluster));
-    if (first && run->damaged)
-        fprintf(stderr, "filteratlas: %s: %d filters are damaged or incomplete in the store and are drawn again\n",
-                run->options.out, run->damaged);
-    if (first)
-        progress_start(&run->progress, &run->options, &run->weights.net, &run->job.octaves, count_filters(&run->units),
-                       count_flops(&run->units));
+        print_header(run);
+    if (first) {
+        print_notices(run);
+        progress_start(&run->progress, &run->options, &run->weights.net, &run->units);
+    }
     int status = distribute(&run->cluster, &run->drawing, first ? &coordination : NULL, error);
     if (first) {
         progress_end(&run->progress);
         if (!status)
-            status = command_publish(&run->store, run->options.layers, &run->options, error);
-        if (!status && !run->options.quiet)
-            print_totals(run, clock_now() - run->progress.start);
+            status = finish(run, error);
     }
     return cluster_agree(&run->cluster, status, error);
 }
@@ -245,9 +290,14 @@ static int draw(struct run *run, struct error *error) {
 static void run_free(struct run *run) {
     ascent_free(run->drawing.ascent);
     network_free(&run->network);
+    if (run->weights.values == run->shared.bytes)
+        run->weights.values = NULL;
+    shared_free(&run->shared);
     weights_free(&run->weights);
-    for (int l = 0; l < VGG_MAX_LAYERS; l++)
+    for (int l = 0; l < VGG_MAX_LAYERS; l++) {
         store_layer_free(&run->drawn[l]);
+        text_free(&run->lines[l]);
+    }
     schedule_free(&run->schedule);
     unit_list_free(&run->units);
     lock_release(run->lock);

@@ -1,5 +1,8 @@
 #include "filteratlas/selection.h"
 
+#include "filteratlas/text.h"
+#include "nearest.h"
+
 #include <fnmatch.h>
 #include <stdio.h>
 #include <string.h>
@@ -26,18 +29,53 @@ bool selection_list_matches(const char *list, const char *name) {
     return false;
 }
 
+static int count_matches(const char *pattern, const char *const *names, int count) {
+    int matches = 0;
+    for (int i = 0; i < count; i++)
+        matches += fnmatch(pattern, names[i], 0) == 0;
+    return matches;
+}
+
+/* What a pattern without a match was meant to be; false if nothing comes near. A layer that other VGGs have is meant as
+ * it stands. */
+static bool guess_pattern(const char *pattern, const char *const *names, int count, char guess[PATTERN_SIZE]) {
+    int block, number, end = 0;
+    const char *nearest = nearest_word(pattern, names, count);
+    if (sscanf(pattern, "block%d_conv%d%n", &block, &number, &end) == 2 && !pattern[end])
+        return false;
+    if (sscanf(pattern, "conv%d_%d%n", &block, &number, &end) == 2 && !pattern[end]) /* as Caffe names them */
+        snprintf(guess, PATTERN_SIZE, "block%d_conv%d", block, number);
+    else if (nearest)
+        snprintf(guess, PATTERN_SIZE, "%s", nearest);
+    else
+        snprintf(guess, PATTERN_SIZE, "%.100s_*", pattern); /* block5 */
+    return count_matches(guess, names, count) > 0;
+}
+
+/* Says which layers there are: all of a few, else the first and the last. */
+static int refuse_pattern(const char *pattern, const char *const *names, int count, struct error *error) {
+    enum { FEW = 4 };
+    struct text known = {0};
+    char guess[PATTERN_SIZE];
+    for (int i = 0; i < count && count <= FEW; i++)
+        text_append(&known, "%s%s", i ? ", " : "", names[i]);
+    if (count > FEW)
+        text_append(&known, "%s to %s", names[0], names[count - 1]);
+    int status = guess_pattern(pattern, names, count, guess)
+                     ? error_set(error, STATUS_USAGE, "--layers %s: no such layer; did you mean '%s'?", pattern, guess)
+                     : error_set(error, STATUS_USAGE, "--layers %s: no such layer; there %s %s", pattern,
+                                 count == 1 ? "is" : "are", count ? known.bytes : "none");
+    text_free(&known);
+    return status;
+}
+
 int selection_of_names(const char *list, const char *const *names, int count, bool *chosen, struct error *error) {
     char pattern[PATTERN_SIZE];
     for (int i = 0; i < count; i++)
         chosen[i] = selection_list_matches(list, names[i]);
-    while (next_entry(&list, pattern)) {
-        int matches = 0;
-        for (int i = 0; i < count; i++)
-            matches += fnmatch(pattern, names[i], 0) == 0;
-        if (!matches)
-            return error_set(error, STATUS_USAGE, "--layers %s: no such layer; there are %s to %s", pattern,
-                             count ? names[0] : "none", count ? names[count - 1] : "none");
-    }
+    while (next_entry(&list, pattern))
+        if (!count_matches(pattern, names, count))
+            return refuse_pattern(pattern, names, count, error);
     return STATUS_OK;
 }
 

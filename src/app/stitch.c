@@ -25,6 +25,6 @@ int app_stitch(int argc, char **argv) {
     if (!status)
         status = check_layers(&store, options.layers, &error);
     if (!status)
-        status = command_publish(&store, options.layers, &options, &error);
+        status = command_publish(&store, &options, &error);
     return status ? app_report(&error) : STATUS_OK;
 }

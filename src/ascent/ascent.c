@@ -26,6 +26,13 @@ static size_t picture_floats(const struct octaves *octaves, int octave) {
     return (size_t)octaves->height[octave] * octaves->width[octave] * 3;
 }
 
+double ascent_picture_bytes(const struct ascent_job *job, int batch) {
+    double floats = (double)picture_floats(&job->octaves, job->octaves.steps);
+    int maps = job->jitter ? 3 : 2; /* of floats */
+    return floats * (batch * (maps * sizeof(float) + 1) + 1) +
+           sizeof(float) * (double)batch * job->octaves.steps * job->epochs;
+}
+
 int ascent_make(const struct network *network, const struct ascent_job *job, int deepest, int batch,
                 struct ascent **ascent, struct error *error) {
     const struct octaves *octaves = &job->octaves;
@@ -42,7 +49,7 @@ int ascent_make(const struct network *network, const struct ascent_job *job, int
     a->pictures = malloc(batch * a->floats);
     a->enlarged = malloc(a->floats);
     if (!a->x || !a->gradients || (job->jitter && !a->shifted) || !a->traces || !a->pictures || !a->enlarged)
-        return error_memory(error, (job->jitter ? 13.0 : 9.0) * (batch + 1) * (double)a->floats, "pictures");
+        return error_memory(error, ascent_picture_bytes(job, batch), "pictures");
     return network_memory_make(network, octaves, deepest, batch, &a->memory, error);
 }
 

@@ -8,108 +8,9 @@
 
 enum { ALIGNMENT = 64, LINE_FLOATS = ALIGNMENT / sizeof(float) };
 
-/* Making the tables --------------------------------------------------------------------------------------------- */
-
-static int make_bias(const struct weights *weights, int layer, struct network *network, struct error *error) {
-    int channels = network->net.layer[layer].out_channels;
-    size_t bytes = winograd_padded(channels) * sizeof(float);
-    float *bias = network->bias[layer] = pages_allocate(bytes);
-    if (!bias)
-        return error_memory(error, (double)bytes, "the biases");
-    memset(bias, 0, bytes);
-    memcpy(bias, weights_bias(weights, layer), channels * sizeof(float));
-    return STATUS_OK;
-}
-
-static int make_table(const struct weights *weights, int layer, enum winograd_direction direction,
-                      enum winograd_tile tile, struct network *network, struct error *error) {
-    const struct vgg_layer *shape = &network->net.layer[layer];
-    size_t bytes = winograd_table_floats(tile, shape->in_channels, shape->out_channels) * sizeof(float);
-    float *table = network->table[layer][direction][tile] = pages_allocate(bytes);
-    if (!table)
-        return error_memory(error, (double)bytes, "the transformed weights");
-    winograd_fill_table(tile, direction, shape->in_channels, shape->out_channels, weights_kernel(weights, layer), 0, 1,
-                        table);
-    return STATUS_OK;
-}
-
-/* Whether a layer gets tables for 4x4 tiles beside those for 6x6. They cost 4 times the weights' memory for each
- * direction, and time at the start; at the default sizes they save 3 % of the products in block 4, which is not worth
- * 190 MB, and 11 % in block 5. Costs as in winograd_choose_tile: a 6x6 tile counts as two 4x4 tiles. */
-static bool wants_small_tiles(const struct vgg *net, const struct octaves *octaves, int layer) {
-    int with = 0, without = 0;
-    for (int octave = 0; octave < octaves->steps; octave++) {
-        int h = vgg_extent(net, layer, octaves->height[octave]), w = vgg_extent(net, layer, octaves->width[octave]);
-        int small = ((h + 3) / 4) * ((w + 3) / 4), large = 2 * ((h + 5) / 6) * ((w + 5) / 6);
-        with += small < large ? small : large;
-        without += large;
-    }
-    return without > 1.1 * with;
-}
-
-/* Small pictures go through the first two blocks in 4x4 tiles, whose rounding errors are a quarter to a third: there
- * most of the ReLUs are, and on a small picture one of them within rounding of 0 can turn the ascent. Measured on the
- * demo network from 61 pixels, filters in 60 whose first 10 losses leave double precision by over 0.1 %, with two of
- * OpenBLAS's kernel sets for the last layer's channel: 3 and 8 with 6x6 tiles, 2 and 3 with 4x4 tiles in blocks 1 and
- * 2, 4 and 2 with 4x4 tiles in block 3 too. So few that chance has a part in it; blocks 1 and 2 need but 8 MB of tables
- * at VGG16's width. */
-enum { SMALL_PICTURE = 100 * 100 };
-
-static bool is_precise_layer(const struct vgg *net, int layer) { return vgg_least_extent(net, layer) <= 2; }
-
-static bool has_small_picture(const struct octaves *octaves) {
-    return octaves->height[0] * octaves->width[0] < SMALL_PICTURE;
-}
-
-static int make_layer(const struct weights *weights, const struct octaves *octaves, int layer, struct network *network,
-                      struct error *error) {
-    const struct vgg_layer *shape = &network->net.layer[layer];
-    int status = make_bias(weights, layer, network, error);
-    struct winograd_layer without_tables = {.cin = shape->in_channels,
-                                            .cout = shape->out_channels,
-                                            .pooled = shape->pooled,
-                                            .bias = network->bias[layer],
-                                            .kernels = network->kernels};
-    struct winograd_layer *usual = &network->layer[layer], *precise = &network->precise[layer];
-    bool is_precise = is_precise_layer(&network->net, layer) && has_small_picture(octaves);
-    bool small_tiles = wants_small_tiles(&network->net, octaves, layer);
-    *usual = *precise = without_tables;
-    for (int d = 0; d < 2 && !status; d++) {
-        status = make_table(weights, layer, d, WINOGRAD_F6, network, error);
-        if (!status && (small_tiles || is_precise))
-            status = make_table(weights, layer, d, WINOGRAD_F4, network, error);
-        usual->table[d][WINOGRAD_F6] = network->table[layer][d][WINOGRAD_F6];
-        usual->table[d][WINOGRAD_F4] = small_tiles ? network->table[layer][d][WINOGRAD_F4] : NULL;
-        precise->table[d][WINOGRAD_F4] = is_precise ? network->table[layer][d][WINOGRAD_F4] : NULL;
-    }
-    return status;
-}
-
-int network_make(const struct weights *weights, const struct octaves *octaves, int deepest,
-                 const struct winograd_kernels *kernels, struct network *network, struct error *error) {
-    *network = (struct network){.net = weights->net, .weights = weights, .kernels = kernels};
-    const struct vgg_layer *first = &network->net.layer[0];
-    int status = make_bias(weights, 0, network, error);
-    if (!status)
-        status = first_layer_make(weights_kernel(weights, 0), network->bias[0], first->out_channels, first->pooled,
-                                  network->kernels, &network->first, error);
-    for (int l = 1; l < deepest && !status; l++)
-        status = make_layer(weights, octaves, l, network, error);
-    return status;
-}
-
-void network_free(struct network *network) {
-    first_layer_free(&network->first);
-    for (int l = 0; l < VGG_MAX_LAYERS; l++) {
-        free(network->bias[l]);
-        for (int i = 0; i < 4; i++)
-            free(network->table[l][i / 2][i % 2]);
-    }
-}
-
 const struct winograd_layer *network_layer(const struct network *network, int layer, int height, int width) {
     const struct winograd_layer *precise = &network->precise[layer];
-    bool small = height * width < SMALL_PICTURE;
+    bool small = network_is_small(height, width);
     return small && precise->table[WINOGRAD_FORWARD][WINOGRAD_F4] ? precise : &network->layer[layer];
 }
 
@@ -122,6 +23,22 @@ int network_first_joint(const struct vgg *net, int layer, int height, int width)
     while (joint < layer && vgg_extent(net, joint, height) * vgg_extent(net, joint, width) >= FEW_POSITIONS)
         joint++;
     return joint;
+}
+
+/* Tiles of the last layer that are enough for fast products. More pictures than make so many need not go through the
+ * joint layers together: at 343 pixels and 8 filters of block5, two groups of 4 take 110 MB less memory. */
+enum { ENOUGH_TILES = 100 };
+
+static int most_together(const struct network *network, int layer, int height, int width) {
+    int h = vgg_extent(&network->net, layer, height), w = vgg_extent(&network->net, layer, width);
+    int tiles = ((h + 3) / 4) * ((w + 3) / 4);
+    return (ENOUGH_TILES + tiles - 1) / tiles;
+}
+
+/* Pictures that go through the joint layers together, of `count`: groups of nearly equal size. */
+static int group_size(int count, int most) {
+    int groups = (count + most - 1) / most;
+    return (count + groups - 1) / groups;
 }
 
 /* The plan of one call ------------------------------------------------------------------------------------------ */
@@ -244,8 +161,10 @@ int network_memory_make(const struct network *network, const struct octaves *oct
     *memory = (struct network_memory){0};
     for (int octave = 0; octave < octaves->steps; octave++)
         for (int layer = 0; layer <= deepest; layer++) {
-            struct pass pass = plan(network, memory, layer, octaves->height[octave], octaves->width[octave]);
-            demand_pass(&pass, pictures, &demand);
+            int height = octaves->height[octave], width = octaves->width[octave];
+            struct pass pass = plan(network, memory, layer, height, width);
+            int most = most_together(network, layer, height, width);
+            demand_pass(&pass, pictures < most ? pictures : most, &demand);
         }
     memory->bytes = total_bytes(&demand);
     memory->arena = pages_allocate(memory->bytes);
@@ -307,23 +226,37 @@ static void turn_around(const struct pass *pass, const struct objective *objecti
     channel_backward(&channel, z, h, w, in_gradient, pass->memory->scratch);
 }
 
+/* All layers picture by picture. */
+static void draw_singly(const struct pass *pass, const struct objective *objective, struct network_picture *pictures,
+                        int count) {
+    for (int i = 0; i < count; i++) {
+        forward(pass, 0, pass->layer, pictures[i].x, 0, 1);
+        turn_around(pass, objective, 0, &pictures[i]);
+        backward(pass, 0, pass->layer, pictures[i].gradient, 0, 1);
+    }
+}
+
+/* The first layers picture by picture, the joint ones together. */
+static void draw_group(const struct pass *pass, const struct objective *objective, struct network_picture *pictures,
+                       int count) {
+    for (int i = 0; i < count; i++)
+        forward(pass, 0, pass->joint, pictures[i].x, i, 1);
+    forward(pass, pass->joint, pass->layer, NULL, 0, count);
+    for (int i = 0; i < count; i++)
+        turn_around(pass, objective, i, &pictures[i]);
+    backward(pass, pass->joint, pass->layer, NULL, 0, count);
+    for (int i = 0; i < count; i++)
+        backward(pass, 0, pass->joint, pictures[i].gradient, i, 1);
+}
+
 void network_gradients(const struct network *network, struct network_memory *memory, const struct objective *objective,
                        int layer, int height, int width, struct network_picture *pictures, int count) {
     struct pass pass = plan(network, memory, layer, height, width);
     if (is_single(&pass) || layer == 0) {
-        for (int i = 0; i < count; i++) {
-            forward(&pass, 0, layer, pictures[i].x, 0, 1);
-            turn_around(&pass, objective, 0, &pictures[i]);
-            backward(&pass, 0, layer, pictures[i].gradient, 0, 1);
-        }
+        draw_singly(&pass, objective, pictures, count);
         return;
     }
-    for (int i = 0; i < count; i++)
-        forward(&pass, 0, pass.joint, pictures[i].x, i, 1);
-    forward(&pass, pass.joint, layer, NULL, 0, count);
-    for (int i = 0; i < count; i++)
-        turn_around(&pass, objective, i, &pictures[i]);
-    backward(&pass, pass.joint, layer, NULL, 0, count);
-    for (int i = 0; i < count; i++)
-        backward(&pass, 0, pass.joint, pictures[i].gradient, i, 1);
+    int size = group_size(count, most_together(network, layer, height, width));
+    for (int first = 0; first < count; first += size)
+        draw_group(&pass, objective, pictures + first, count - first < size ? count - first : size);
 }

@@ -15,7 +15,7 @@ static int failed(const char *what, const char *path, struct error *error) {
 static void folder_of(const char *path, char folder[DURABLE_PATH_SIZE]) {
     const char *slash = strrchr(path, '/');
     if (slash)
-        snprintf(folder, DURABLE_PATH_SIZE, "%.*s", (int)(slash - path), path);
+        snprintf(folder, DURABLE_PATH_SIZE, "%.*s", slash == path ? 1 : (int)(slash - path), path);
     else
         snprintf(folder, DURABLE_PATH_SIZE, ".");
 }
@@ -26,13 +26,16 @@ void durable_part(const char *path, char part[DURABLE_PATH_SIZE]) {
     snprintf(part, DURABLE_PATH_SIZE, "%.*s.%s.part", (int)(name - path), path, name);
 }
 
+int durable_sync_above(const char *path, struct error *error) {
+    char above[DURABLE_PATH_SIZE];
+    folder_of(path, above);
+    return durable_sync_folder(above, error);
+}
+
 int durable_make_folder(const char *path, struct error *error) {
     struct stat found;
-    if (mkdir(path, 0777) == 0) {
-        char above[DURABLE_PATH_SIZE];
-        folder_of(path, above);
-        return durable_sync_folder(above, error);
-    }
+    if (mkdir(path, 0777) == 0)
+        return durable_sync_above(path, error);
     if (errno == EEXIST && stat(path, &found) == 0 && S_ISDIR(found.st_mode))
         return STATUS_OK;
     return failed("made a folder", path, error);
@@ -67,6 +70,18 @@ int durable_write_part(const char *path, const void *bytes, size_t size, struct 
     return status;
 }
 
+int durable_sync_part(const char *path, struct error *error) {
+    char part[DURABLE_PATH_SIZE];
+    durable_part(path, part);
+    int descriptor = open(part, O_RDWR);
+    if (descriptor < 0)
+        return failed("flushed", path, error);
+    int status = fsync(descriptor) ? failed("flushed", path, error) : STATUS_OK;
+    if (close(descriptor) && !status)
+        status = failed("flushed", path, error);
+    return status;
+}
+
 int durable_publish(const char *path, struct error *error) {
     char part[DURABLE_PATH_SIZE];
     durable_part(path, part);
@@ -75,8 +90,8 @@ int durable_publish(const char *path, struct error *error) {
 
 int durable_sync_folder(const char *folder, struct error *error) {
     int descriptor = open(folder, O_RDONLY | O_DIRECTORY);
-    if (descriptor < 0)
-        return failed("flushed", folder, error);
+    if (descriptor < 0) /* one that may be written to but not read can't be flushed */
+        return errno == EACCES ? STATUS_OK : failed("flushed", folder, error);
     /* Some network file systems refuse fsync on a folder with EINVAL: there the rename itself is what they promise. */
     int status = fsync(descriptor) && errno != EINVAL ? failed("flushed", folder, error) : STATUS_OK;
     close(descriptor);
@@ -84,10 +99,8 @@ int durable_sync_folder(const char *folder, struct error *error) {
 }
 
 int durable_write(const char *path, const void *bytes, size_t size, struct error *error) {
-    char folder[DURABLE_PATH_SIZE];
-    folder_of(path, folder);
     int status = durable_write_part(path, bytes, size, error);
     if (!status)
         status = durable_publish(path, error);
-    return status ? status : durable_sync_folder(folder, error);
+    return status ? status : durable_sync_above(path, error);
 }

@@ -1,4 +1,4 @@
-/* Opening a store: the folder and its job.txt. */
+/* Opening a store: the folder and its job.txt; and reading that back. */
 #include "filteratlas/store.h"
 
 #include "filteratlas/text.h"
@@ -87,19 +87,27 @@ static bool exists(const char *folder, const char *name) {
     return access(path, F_OK) == 0;
 }
 
+static int make_one(const char *path, struct error *error) {
+    if (mkdir(path, 0777) == 0)
+        return durable_sync_above(path, error);
+    return errno == EEXIST ? STATUS_OK : unusable(path, error);
+}
+
 /* Makes the folder and those above it. */
 static int make_folders(const char *folder, struct error *error) {
     char path[DURABLE_PATH_SIZE];
     snprintf(path, sizeof path, "%s", folder);
     for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
         *slash = 0;
-        if (mkdir(path, 0777) && errno != EEXIST)
-            return unusable(path, error);
+        int status = make_one(path, error);
+        if (status)
+            return status;
         *slash = '/';
     }
     struct stat found;
-    if (mkdir(path, 0777) && errno != EEXIST)
-        return unusable(path, error);
+    int status = make_one(path, error);
+    if (status)
+        return status;
     if (stat(path, &found))
         return unusable(path, error);
     errno = S_ISDIR(found.st_mode) ? 0 : ENOTDIR;
@@ -165,11 +173,32 @@ int store_open_existing(const char *folder, struct store *store, struct error *e
     if (status)
         return status;
     snprintf(path, sizeof path, "%s/job.txt", store->folder);
-    if (text_read(path, &found, error))
+    if (access(folder, F_OK))
+        status = error_set(error, STATUS_USAGE, "%s: no such folder; give the --out of a render", folder);
+    else if (text_read(path, &found, error))
         status = error_set(error, STATUS_USAGE,
                            "%s: holds no atlas (no readable job.txt in it); give the --out of a render", folder);
     else
         status = note_job(&found, store, error);
     text_free(&found);
     return status;
+}
+
+int store_read_job(const struct store *store, struct text *text, struct store_entry *entries, int most, int *count,
+                   struct error *error) {
+    char path[DURABLE_PATH_SIZE];
+    *count = 0;
+    snprintf(path, sizeof path, "%s/job.txt", store->folder);
+    int status = text_read(path, text, error);
+    if (status)
+        return status;
+    char *rest = text->bytes;
+    for (char *line; (line = strsep(&rest, "\n")) && *count < most;) {
+        char *equals = strstr(line, " = ");
+        if (!equals)
+            continue;
+        *equals = 0;
+        entries[(*count)++] = (struct store_entry){line, equals + 3};
+    }
+    return STATUS_OK;
 }

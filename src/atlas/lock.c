@@ -121,19 +121,6 @@ static enum verdict judge(const char *path, const struct owner *owner, const str
     return verdict;
 }
 
-/* Puts a dead owner's lock out of the way. Another process may be doing the same, and may have made its own lock
- * meanwhile: then that one is put back. */
-static void put_away(const char *path, const struct owner *dead, const struct owner *self) {
-    char away[DURABLE_PATH_SIZE];
-    struct owner found;
-    snprintf(away, sizeof away, "%s.%s.%ld", path, self->host, self->pid);
-    if (rename(path, away))
-        return;
-    if (read_owner(away, &found) && !is_same(&found, dead) && link(away, path))
-        clock_pause(0.1); /* somebody has the lock: it will be judged in the next round */
-    unlink(away);
-}
-
 /* *made: whether the lock is ours now. It is written elsewhere first: what others see of it is whole. */
 static int try_link(const char *path, const struct owner *self, bool *made, struct error *error) {
     char own[DURABLE_PATH_SIZE], part[DURABLE_PATH_SIZE], text[OWNER_TEXT_SIZE];
@@ -150,13 +137,33 @@ static int try_link(const char *path, const struct owner *self, bool *made, stru
     return status;
 }
 
+/* Removes a lock whose owner is dead (or, with dead NULL, that can't be read). Only the holder of PATH.break does so,
+ * and only a dead owner's lock is ever removed by others: so what it finds there is what it removes. */
+static int put_away(const char *path, const struct owner *dead, const struct owner *self, struct error *error) {
+    char breaker[DURABLE_PATH_SIZE];
+    struct owner found;
+    bool made = false;
+    snprintf(breaker, sizeof breaker, "%s.break", path);
+    int status = try_link(breaker, self, &made, error);
+    if (status)
+        return status;
+    if (made) {
+        bool readable = read_owner(path, &found);
+        if (dead ? readable && is_same(&found, dead) : !readable)
+            unlink(path);
+        unlink(breaker);
+    } else if (!read_owner(breaker, &found) || judge(breaker, &found, self) == OWNER_GONE) {
+        unlink(breaker); /* its maker died within these few lines */
+    }
+    return STATUS_OK;
+}
+
 /* A lock that can't be read was just released, or was cut short by a crash: then it goes after a while. */
-static void wait_for_readable(const char *path, double *readable) {
+static int wait_for_readable(const char *path, const struct owner *self, double *readable, struct error *error) {
     clock_pause(0.05);
     if (access(path, F_OK))
         *readable = clock_now();
-    else if (clock_now() - *readable > DEAD_SECONDS)
-        unlink(path);
+    return clock_now() - *readable > DEAD_SECONDS ? put_away(path, NULL, self, error) : STATUS_OK;
 }
 
 static int take_one(const char *folder, const char *name, const char *path, const struct owner *self, bool patient,
@@ -169,13 +176,17 @@ static int take_one(const char *folder, const char *name, const char *path, cons
         if (status || made)
             return status;
         if (!read_owner(path, &owner)) {
-            wait_for_readable(path, &readable);
+            status = wait_for_readable(path, self, &readable, error);
+            if (status)
+                return status;
             continue;
         }
         readable = clock_now();
-        if (judge(path, &owner, self) == OWNER_GONE)
-            put_away(path, &owner, self);
-        else if (clock_now() - start > (patient ? PATIENCE_SECONDS : ENDING_SECONDS))
+        if (judge(path, &owner, self) == OWNER_GONE) {
+            status = put_away(path, &owner, self, error);
+            if (status)
+                return status;
+        } else if (clock_now() - start > (patient ? PATIENCE_SECONDS : ENDING_SECONDS))
             return error_set(error, STATUS_FAILURE,
                              "%s: %s is being written by process %ld on %s; wait for it, or give other --layers or "
                              "another --out",

@@ -155,8 +155,8 @@ static int drop_damaged(const struct store *store, struct store_layer *layer) {
     return dropped;
 }
 
-int store_read_layer(const struct store *store, const char *name, struct store_layer *layer, int *damaged,
-                     struct error *error) {
+int store_read_records(const struct store *store, const char *name, struct store_layer *layer, int *damaged,
+                       struct error *error) {
     char folder[DURABLE_PATH_SIZE];
     *layer = (struct store_layer){0};
     *damaged = 0;
@@ -176,9 +176,15 @@ int store_read_layer(const struct store *store, const char *name, struct store_l
         free(entries[i]);
     }
     free(entries);
-    *damaged += drop_damaged(store, layer);
     if (layer->count)
         qsort(layer->filter, layer->count, sizeof *layer->filter, record_by_index);
+    return status;
+}
+
+int store_read_layer(const struct store *store, const char *name, struct store_layer *layer, int *damaged,
+                     struct error *error) {
+    int status = store_read_records(store, name, layer, damaged, error);
+    *damaged += drop_damaged(store, layer);
     return status;
 }
 

@@ -1,5 +1,7 @@
 #include "filteratlas/cluster.h"
 
+#include "groups.h"
+
 #include <mpi.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,7 +9,35 @@
 
 enum { PIECE = 64 << 20 }; /* bytes of one broadcast */
 
+static int no_room(const char *what) {
+    fprintf(stderr, "filteratlas: %s: out of memory at the start\n", what);
+    return MPI_Abort(MPI_COMM_WORLD, STATUS_FAILURE);
+}
+
+/* Which ranks share a node, on all ranks; on rank 0 also each rank's host and leader. */
+static void find_nodes(struct cluster *cluster) {
+    struct cluster_groups *groups = cluster->groups = malloc(sizeof *groups);
+    if (!groups)
+        no_room("communicators");
+    MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, cluster->rank, MPI_INFO_NULL, &groups->node);
+    MPI_Comm_rank(groups->node, &cluster->node_rank);
+    MPI_Comm_size(groups->node, &cluster->node_ranks);
+    MPI_Comm_split(MPI_COMM_WORLD, cluster->node_rank == 0 ? 0 : MPI_UNDEFINED, cluster->rank, &groups->leaders);
+    int leader = cluster->rank;
+    MPI_Bcast(&leader, 1, MPI_INT, 0, groups->node);
+    if (cluster->rank == 0) {
+        cluster->hosts = malloc(cluster->ranks * sizeof *cluster->hosts);
+        cluster->leader = malloc(cluster->ranks * sizeof *cluster->leader);
+        if (!cluster->hosts || !cluster->leader)
+            no_room("the list of hosts");
+    }
+    MPI_Gather(cluster->host, CLUSTER_HOST_SIZE, MPI_BYTE, cluster->hosts, CLUSTER_HOST_SIZE, MPI_BYTE, 0,
+               MPI_COMM_WORLD);
+    MPI_Gather(&leader, 1, MPI_INT, cluster->leader, 1, MPI_INT, 0, MPI_COMM_WORLD);
+}
+
 void cluster_start(struct cluster *cluster) {
+    *cluster = (struct cluster){0};
     int provided, length;
     char version[MPI_MAX_LIBRARY_VERSION_STRING], host[MPI_MAX_PROCESSOR_NAME];
     MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &provided);
@@ -20,15 +50,16 @@ void cluster_start(struct cluster *cluster) {
     char *v = strstr(cluster->mpi, "MPI v");
     if (v)
         memmove(v + 4, v + 5, strlen(v + 5) + 1); /* "Open MPI v4.1.4" */
-    cluster->hosts = cluster->rank == 0 ? malloc(cluster->ranks * sizeof *cluster->hosts) : NULL;
-    if (cluster->rank == 0 && !cluster->hosts)
-        MPI_Abort(MPI_COMM_WORLD, STATUS_FAILURE);
-    MPI_Gather(cluster->host, CLUSTER_HOST_SIZE, MPI_BYTE, cluster->hosts, CLUSTER_HOST_SIZE, MPI_BYTE, 0,
-               MPI_COMM_WORLD);
+    find_nodes(cluster);
 }
 
 void cluster_end(struct cluster *cluster) {
+    MPI_Comm_free(&cluster->groups->node);
+    if (cluster->groups->leaders != MPI_COMM_NULL)
+        MPI_Comm_free(&cluster->groups->leaders);
+    free(cluster->groups);
     free(cluster->hosts);
+    free(cluster->leader);
     MPI_Finalize();
 }
 
@@ -46,37 +77,18 @@ int cluster_agree(const struct cluster *cluster, int status, struct error *error
     return error->status;
 }
 
-void cluster_broadcast(void *bytes, size_t size) {
+void groups_broadcast(MPI_Comm communicator, void *bytes, size_t size) {
     for (size_t done = 0; done < size; done += PIECE) {
         int count = (int)(size - done < PIECE ? size - done : PIECE);
-        MPI_Bcast((char *)bytes + done, count, MPI_BYTE, 0, MPI_COMM_WORLD);
+        MPI_Bcast((char *)bytes + done, count, MPI_BYTE, 0, communicator);
     }
 }
 
-int cluster_broadcast_weights(const struct cluster *cluster, struct weights *weights, struct error *error) {
-    float *values = weights->values;
-    cluster_broadcast(weights, sizeof *weights);
-    size_t bytes = weights->count * sizeof *values;
-    weights->values = cluster->rank == 0 ? values : malloc(bytes);
-    int status = weights->values ? STATUS_OK : error_memory(error, (double)bytes, "the weights");
-    status = cluster_agree(cluster, status, error);
-    if (!status)
-        cluster_broadcast(weights->values, bytes);
-    return status;
-}
+void cluster_broadcast(void *bytes, size_t size) { groups_broadcast(MPI_COMM_WORLD, bytes, size); }
 
-static int by_name(const void *a, const void *b) { return strcmp(a, b); }
-
-int cluster_count_hosts(const struct cluster *cluster) {
-    size_t bytes = cluster->ranks * sizeof *cluster->hosts;
-    char(*sorted)[CLUSTER_HOST_SIZE] = malloc(bytes);
-    int different = 1;
-    if (!sorted)
-        return different;
-    memcpy(sorted, cluster->hosts, bytes);
-    qsort(sorted, cluster->ranks, sizeof *sorted, by_name);
-    for (int r = 1; r < cluster->ranks; r++)
-        different += strcmp(sorted[r], sorted[r - 1]) != 0;
-    free(sorted);
-    return different;
+int cluster_count_nodes(const struct cluster *cluster) {
+    int nodes = 0;
+    for (int r = 0; r < cluster->ranks; r++)
+        nodes += cluster->leader[r] == r;
+    return nodes;
 }

@@ -11,14 +11,20 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* What is known of a rank and of the unit it is drawing. */
+/* What is known of a rank and of what it is doing. */
 struct peer {
     struct store_filter filter[SCHEDULE_MAX_BATCH];
     int filters;
     struct text trace;
-    bool drawing;
-    double since; /* when the unit was handed out */
+    enum { PEER_STARTING, PEER_DRAWING, PEER_PUBLISHING, PEER_WAITING, PEER_ENDED } state;
+    double since; /* when the order was given */
     double heard; /* when its last report came */
+};
+
+/* What is left to do for a layer. */
+struct layer_state {
+    int filters; /* that are not committed */
+    enum { LAYER_UNPUBLISHED, LAYER_IN_WORK, LAYER_DONE } publication;
 };
 
 struct coordinator {
@@ -26,10 +32,10 @@ struct coordinator {
     const struct drawing *drawing;
     const struct coordination *coordination;
     struct link *local;
-    struct peer *peer;       /* [ranks] */
+    struct peer *peer; /* [ranks] */
+    struct layer_state layer[VGG_MAX_LAYERS];
     int active;              /* ranks that have not been told to end */
-    int committed;           /* units */
-    double seconds_per_flop; /* of the slowest unit so far */
+    double seconds_per_cost; /* of the slowest unit so far, cost.h */
     double file_looked_for;  /* when */
     int signal;              /* the last one acted on */
     bool stopping;           /* nothing more is handed out */
@@ -48,7 +54,7 @@ static void call_off(struct coordinator *c, int status, const struct error *erro
     c->error = *error;
     atomic_store(&c->local->cancelled, true);
     for (int rank = 1; rank < c->cluster->ranks; rank++)
-        if (c->peer[rank].drawing)
+        if (c->peer[rank].state == PEER_DRAWING)
             MPI_Send(NULL, 0, MPI_BYTE, rank, TAG_CANCEL, MPI_COMM_WORLD);
 }
 
@@ -82,11 +88,13 @@ static void look_for_stop_file(struct coordinator *c, double now) {
         stop(c, INFINITY, file);
 }
 
-/* A rank that neither draws on nor answers can't be reached any more, so the job ends here. */
+/* A rank that neither draws on nor answers can't be reached any more, so the job ends here. One that publishes reads
+ * and writes up to gigabytes without a word. */
 static void check_silence(const struct coordinator *c, double now) {
     for (int rank = 0; rank < c->cluster->ranks; rank++) {
-        double silent = now - c->peer[rank].heard;
-        if (!c->peer[rank].drawing || silent < c->coordination->stop.silence)
+        double silent = now - c->peer[rank].heard, most = c->coordination->stop.silence;
+        bool is_publishing = c->peer[rank].state == PEER_PUBLISHING;
+        if ((c->peer[rank].state != PEER_DRAWING && !is_publishing) || silent < (is_publishing ? 10 * most : most))
             continue;
         fprintf(stderr,
                 "filteratlas: rank %d on %s: no sign of life for %.0f s; what is finished is kept, run the same "
@@ -112,26 +120,68 @@ static void check_stop(struct coordinator *c) {
 
 /* Units ---------------------------------------------------------------------------------------------------------- */
 
-/* The next unit for a rank, NULL if there is none or none that would be finished in time. */
-static const struct unit *next_unit(struct coordinator *c, int rank) {
-    const struct unit *unit = c->status || c->stopping ? NULL : schedule_next(c->coordination->schedule, rank);
+/* Whether there is a unit for a rank that would be finished in time. */
+static bool next_unit(struct coordinator *c, int rank, struct unit *unit) {
     double margin = 1.1; /* for a unit that takes a little longer than the slowest so far */
-    if (!unit || clock_now() + margin * unit->flops * c->seconds_per_flop < c->coordination->stop.deadline)
-        return unit;
+    if (!schedule_next(c->coordination->schedule, rank, unit))
+        return false;
+    if (clock_now() + margin * unit->cost * c->seconds_per_cost < c->coordination->stop.deadline)
+        return true;
     stop(c, INFINITY, "time limit");
-    return NULL;
+    return false;
 }
 
-static void answer(struct coordinator *c, int rank, const struct unit *unit) {
-    static const struct unit none = {.layer = -1};
-    c->peer[rank].drawing = unit != NULL;
-    c->peer[rank].since = clock_now();
-    c->active -= unit == NULL;
-    unit = unit ? unit : &none;
+static bool is_unpublished(const struct coordinator *c, int layer) {
+    return c->coordination->publish[layer] && c->layer[layer].publication == LAYER_UNPUBLISHED;
+}
+
+/* Only ranks of rank 0's node see the store. */
+static bool may_publish(const struct coordinator *c, int rank) { return c->cluster->leader[rank] == 0; }
+
+/* The next order for a rank; false if it must wait, for a layer to be finished. */
+static bool next_order(struct coordinator *c, int rank, struct order *order) {
+    bool more = false;
+    *order = (struct order){.kind = ORDER_END};
+    if (c->status || c->stopping)
+        return true;
+    for (int l = 0; l < c->drawing->net->layers && may_publish(c, rank); l++) {
+        more |= is_unpublished(c, l);
+        if (is_unpublished(c, l) && !c->layer[l].filters) {
+            c->layer[l].publication = LAYER_IN_WORK;
+            *order = (struct order){.kind = ORDER_PUBLISH, .unit.layer = l};
+            return true;
+        }
+    }
+    if (next_unit(c, rank, &order->unit))
+        order->kind = ORDER_DRAW;
+    return order->kind == ORDER_DRAW || c->stopping || !more;
+}
+
+static void serve(struct coordinator *c, int rank) {
+    static const int states[] = {
+        [ORDER_END] = PEER_ENDED, [ORDER_DRAW] = PEER_DRAWING, [ORDER_PUBLISH] = PEER_PUBLISHING};
+    struct order order;
+    struct peer *peer = &c->peer[rank];
+    if (!next_order(c, rank, &order)) {
+        peer->state = PEER_WAITING;
+        return;
+    }
+    peer->state = states[order.kind];
+    peer->since = peer->heard = clock_now();
+    peer->filters = 0;
+    text_free(&peer->trace);
+    c->active -= order.kind == ORDER_END;
     if (rank == 0)
-        mailbox_answer(c->local->mailbox, unit);
+        mailbox_answer(c->local->mailbox, &order);
     else
-        MPI_Send(unit, sizeof *unit, MPI_BYTE, rank, TAG_UNIT, MPI_COMM_WORLD);
+        MPI_Send(&order, sizeof order, MPI_BYTE, rank, TAG_ORDER, MPI_COMM_WORLD);
+}
+
+/* Something has changed: there may be orders for those that wait. */
+static void serve_waiting(struct coordinator *c) {
+    for (int rank = 0; rank < c->cluster->ranks; rank++)
+        if (c->peer[rank].state == PEER_WAITING)
+            serve(c, rank);
 }
 
 static void append_trace(const struct coordinator *c, const struct report *report, struct text *trace) {
@@ -160,10 +210,15 @@ static int keep_filter(struct coordinator *c, int rank, struct report *report, s
 
 static int commit(struct coordinator *c, int rank, const struct unit *unit, struct error *error) {
     struct peer *peer = &c->peer[rank];
-    c->seconds_per_flop = fmax(c->seconds_per_flop, (clock_now() - peer->since) / unit->flops);
-    c->committed++;
+    c->seconds_per_cost = fmax(c->seconds_per_cost, (clock_now() - peer->since) / unit->cost);
+    c->layer[unit->layer].filters -= peer->filters;
     return store_commit_unit(c->coordination->store, c->drawing->net->layer[unit->layer].name, unit->index,
                              peer->filter, peer->filters, peer->trace.size ? peer->trace.bytes : NULL, error);
+}
+
+static void note_published(struct coordinator *c, const struct report *report) {
+    c->layer[report->unit.layer].publication = LAYER_DONE;
+    text_append(&c->coordination->lines[report->unit.layer], "%s", report->body);
 }
 
 /* Reports -------------------------------------------------------------------------------------------------------- */
@@ -174,15 +229,16 @@ static void take_report(struct coordinator *c, int rank, struct report *report) 
     c->peer[rank].heard = clock_now();
     switch (report->kind) {
     case REPORT_READY:
-        c->peer[rank].filters = 0;
-        text_free(&c->peer[rank].trace);
-        answer(c, rank, next_unit(c, rank));
+        serve(c, rank);
         break;
     case REPORT_FILTER:
         status = c->status ? STATUS_OK : keep_filter(c, rank, report, &error);
         break;
     case REPORT_DONE:
         status = c->status ? STATUS_OK : commit(c, rank, &report->unit, &error);
+        break;
+    case REPORT_PUBLISHED:
+        note_published(c, report);
         break;
     case REPORT_FAILED:
         error = report->error;
@@ -224,6 +280,7 @@ static void coordinate(struct coordinator *c) {
     while (c->active) {
         int rank;
         check_stop(c);
+        serve_waiting(c);
         struct report *report = poll_reports(c, &rank);
         if (report) {
             take_report(c, rank, report);
@@ -232,6 +289,13 @@ static void coordinate(struct coordinator *c) {
         c->coordination->progress(c->coordination->context, NULL, NULL);
         link_pause();
     }
+}
+
+static bool is_complete(const struct coordinator *c) {
+    for (int l = 0; l < c->drawing->net->layers; l++)
+        if (c->layer[l].filters || (c->coordination->publish[l] && c->layer[l].publication != LAYER_DONE))
+            return false;
+    return true;
 }
 
 int coordinator_run(const struct cluster *cluster, const struct drawing *drawing,
@@ -247,8 +311,11 @@ int coordinator_run(const struct cluster *cluster, const struct drawing *drawing
         fprintf(stderr, "filteratlas: rank 0: out of memory; use fewer ranks on its node\n");
         MPI_Abort(MPI_COMM_WORLD, STATUS_FAILURE); /* the others wait for units by now */
     }
+    const struct unit_list *list = coordination->schedule->list;
+    for (int u = 0; u < list->count; u++)
+        c.layer[list->unit[u].layer].filters += __builtin_popcountll(list->unit[u].wanted);
     coordinate(&c);
-    if (!c.status && c.stopping && c.committed < coordination->schedule->list->count)
+    if (!c.status && c.stopping && !is_complete(&c))
         c.status = STATUS_STOPPED;
     for (int rank = 0; rank < cluster->ranks; rank++)
         text_free(&c.peer[rank].trace);

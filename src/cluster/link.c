@@ -56,22 +56,22 @@ struct report *mailbox_take(struct mailbox *mailbox) {
     return report;
 }
 
-void mailbox_answer(struct mailbox *mailbox, const struct unit *unit) {
+void mailbox_answer(struct mailbox *mailbox, const struct order *order) {
     pthread_mutex_lock(&mailbox->mutex);
-    mailbox->answer = *unit;
+    mailbox->answer = *order;
     mailbox->answered = true;
     pthread_cond_broadcast(&mailbox->changed);
     pthread_mutex_unlock(&mailbox->mutex);
 }
 
-static struct unit mailbox_wait(struct mailbox *mailbox) {
+static struct order mailbox_wait(struct mailbox *mailbox) {
     pthread_mutex_lock(&mailbox->mutex);
     while (!mailbox->answered)
         pthread_cond_wait(&mailbox->changed, &mailbox->mutex);
     mailbox->answered = false;
-    struct unit unit = mailbox->answer;
+    struct order order = mailbox->answer;
     pthread_mutex_unlock(&mailbox->mutex);
-    return unit;
+    return order;
 }
 
 void link_send(struct link *link, struct report *report) {
@@ -103,22 +103,21 @@ static void pass_on_signal(struct link *link) {
 }
 
 /* Polls, since a blocking receive keeps a core busy: at the end of a run many ranks wait for the last one. */
-static struct unit wait_for_message(struct link *link) {
-    struct unit unit;
+static struct order wait_for_message(struct link *link) {
+    struct order order;
     int arrived = 0;
     while (!arrived) {
         pass_on_signal(link);
-        MPI_Iprobe(0, TAG_UNIT, MPI_COMM_WORLD, &arrived, MPI_STATUS_IGNORE);
+        MPI_Iprobe(0, TAG_ORDER, MPI_COMM_WORLD, &arrived, MPI_STATUS_IGNORE);
         if (!arrived)
             link_pause();
     }
-    MPI_Recv(&unit, sizeof unit, MPI_BYTE, 0, TAG_UNIT, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
-    return unit;
+    MPI_Recv(&order, sizeof order, MPI_BYTE, 0, TAG_ORDER, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+    return order;
 }
 
-bool link_receive(struct link *link, struct unit *unit) {
-    *unit = link->mailbox ? mailbox_wait(link->mailbox) : wait_for_message(link);
-    return unit->layer >= 0;
+struct order link_receive(struct link *link) {
+    return link->mailbox ? mailbox_wait(link->mailbox) : wait_for_message(link);
 }
 
 bool link_cancelled(struct link *link) {

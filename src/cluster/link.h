@@ -11,14 +11,21 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+/* What the coordinator wants a rank to do. Plain data. */
+struct order {
+    enum { ORDER_END, ORDER_DRAW, ORDER_PUBLISH } kind;
+    struct unit unit; /* to draw; of ORDER_PUBLISH only the layer counts */
+};
+
 /* What a drawing rank has to say. */
 enum report_kind {
-    REPORT_READY,  /* asks for a unit */
-    REPORT_FILTER, /* a filter is drawn: head, trace, PNG file */
-    REPORT_DONE,   /* the unit is complete */
-    REPORT_FAILED, /* the unit could not be drawn: error */
-    REPORT_ALIVE,  /* a sign of life */
-    REPORT_SIGNAL  /* the rank was asked to stop: signal */
+    REPORT_READY,     /* asks for an order */
+    REPORT_FILTER,    /* a filter is drawn: head, trace, PNG file */
+    REPORT_DONE,      /* the unit is complete */
+    REPORT_PUBLISHED, /* the layer's files are made: a line for people in the body */
+    REPORT_FAILED,    /* the order could not be carried out: error */
+    REPORT_ALIVE,     /* a sign of life */
+    REPORT_SIGNAL     /* the rank was asked to stop: signal */
 };
 
 struct report {
@@ -26,7 +33,7 @@ struct report {
     struct unit unit;
     struct store_filter filter;
     int iterations;  /* losses behind the head */
-    size_t png_size; /* bytes behind the losses; 0 for a dead filter */
+    size_t png_size; /* bytes behind the losses: of the PNG file, 0 for a dead filter, or of the line */
     int signal;
     struct error error;
     char body[]; /* float [iterations], then the PNG file */
@@ -42,7 +49,7 @@ struct mailbox {
     pthread_cond_t changed;
     struct report *report; /* NULL: empty */
     bool answered;
-    struct unit answer;
+    struct order answer;
 };
 
 void mailbox_init(struct mailbox *mailbox);
@@ -50,7 +57,7 @@ void mailbox_destroy(struct mailbox *mailbox);
 
 /* Coordinator's side of the mailbox: takes the report if there is one, which the caller frees; gives the answer. */
 struct report *mailbox_take(struct mailbox *mailbox);
-void mailbox_answer(struct mailbox *mailbox, const struct unit *unit);
+void mailbox_answer(struct mailbox *mailbox, const struct order *order);
 
 /* The drawing rank's end. */
 struct link {
@@ -66,14 +73,14 @@ void link_send(struct link *link, struct report *report);
 /* Sends a report without a body. */
 void link_say(struct link *link, enum report_kind kind, const struct unit *unit, const struct error *error);
 
-/* Waits for the answer to REPORT_READY: false if there is nothing more to draw. */
-bool link_receive(struct link *link, struct unit *unit);
+/* Waits for the answer to REPORT_READY. */
+struct order link_receive(struct link *link);
 
 /* To be called often while drawing: gives a sign of life now and then, passes on a signal, and tells whether the
  * coordinator has called the drawing off. */
 bool link_cancelled(struct link *link);
 
-enum { TAG_REPORT = 1, TAG_UNIT, TAG_CANCEL };
+enum { TAG_REPORT = 1, TAG_ORDER, TAG_CANCEL };
 
 /* Sleeps between two polls. */
 void link_pause(void);

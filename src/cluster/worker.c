@@ -66,15 +66,32 @@ static int draw_unit(const struct drawing *drawing, const struct unit *unit, str
     return status;
 }
 
+static int publish_layer(const struct drawing *drawing, const struct unit *unit, struct link *link,
+                         struct error *error) {
+    struct text line = {0};
+    int status = drawing->publish(drawing->context, drawing->net->layer[unit->layer].name, &line, error);
+    struct report *report = status ? NULL : report_make(REPORT_PUBLISHED, unit, 0, line.size + 1);
+    if (!status && !report)
+        status = error_memory(error, (double)line.size, "a report");
+    if (report) {
+        memcpy(report->body, line.size ? line.bytes : "", line.size + 1);
+        link_send(link, report);
+    }
+    text_free(&line);
+    return status;
+}
+
 void worker_run(const struct drawing *drawing, struct link *link) {
-    struct unit unit;
     struct error error;
-    link_say(link, REPORT_READY, NULL, NULL);
-    while (link_receive(link, &unit)) {
-        if (draw_unit(drawing, &unit, link, &error))
-            link_say(link, REPORT_FAILED, &unit, &error);
-        else
-            link_say(link, REPORT_DONE, &unit, NULL);
+    for (;;) {
         link_say(link, REPORT_READY, NULL, NULL);
+        struct order order = link_receive(link);
+        if (order.kind == ORDER_END)
+            return;
+        bool draws = order.kind == ORDER_DRAW;
+        if ((draws ? draw_unit : publish_layer)(drawing, &order.unit, link, &error))
+            link_say(link, REPORT_FAILED, &order.unit, &error);
+        else if (draws)
+            link_say(link, REPORT_DONE, &order.unit, NULL);
     }
 }

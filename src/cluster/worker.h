@@ -1,11 +1,12 @@
-/* What every rank does in a run: ask for units, draw them, send the pictures. */
+/* What every rank does in a run: ask for orders, draw units and send the
+ * pictures, publish layers. */
 #ifndef WORKER_H
 #define WORKER_H
 
 #include "filteratlas/distribute.h"
 #include "link.h"
 
-/* Draws until the coordinator has no more units. */
+/* Works until the coordinator has nothing more to do. */
 void worker_run(const struct drawing *drawing, struct link *link);
 
 #endif

@@ -47,6 +47,41 @@ static void name_convolution(const char *layer, const char *kernel, char name[KE
         snprintf(name, KERAS_NAME_SIZE, "%s", layer);
 }
 
+/* --- Normalisation ----------------------------------------------------------------------------------------------- */
+
+/* Folding needs the layer's epsilon and whether ReLU stands before or behind it, neither of which a weights file holds.
+ */
+static int refuse_normalisation(const struct keras_file *file, const char *name, struct error *error) {
+    return error_set(error, STATUS_USAGE,
+                     "%s: %s normalises between the convolutions, which is not computed here; fold it into kernels and "
+                     "biases or, if it belongs to the top, save the weights without the top",
+                     hdf5_file_path(file->hdf5), name);
+}
+
+/* "bn/gamma:0", "bn_1_running_mean" and the like. */
+static bool is_normalisation(const char *weight) {
+    static const char *const ends[] = {"gamma",           "beta",         "moving_mean",
+                                       "moving_variance", "running_mean", "running_std"};
+    size_t length = strcspn(weight, ":");
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        size_t size = strlen(ends[i]);
+        if (length > size && !strncmp(weight + length - size, ends[i], size))
+            return true;
+    }
+    return false;
+}
+
+/* One before the pooling that ends the convolutions changes what they compute; behind it, it does so only if a
+ * convolution follows; behind a dense layer it is part of the top. */
+static int meet_normalisation(struct keras_file *file, const char *name, struct error *error) {
+    if (file->in_top)
+        return STATUS_OK;
+    if (!file->pooled)
+        return refuse_normalisation(file, name, error);
+    snprintf(file->normalisation, sizeof file->normalisation, "%s", name);
+    return STATUS_OK;
+}
+
 /* --- Convolutions ------------------------------------------------------------------------------------------------ */
 
 /* A dataset that was never written reads as zeros, and integers are a quantised network's: neither is drawn. */
@@ -64,8 +99,11 @@ static int check_array(const struct keras_file *file, const char *layer, const c
 
 static int add_kernel(struct keras_file *file, const char *name, const char *path, const struct hdf5_array *array,
                       struct error *error) {
+    if (file->normalisation[0])
+        return refuse_normalisation(file, file->normalisation, error);
     if (check_array(file, name, path, array, error))
         return error->status;
+    file->pooled = false;
     if (file->convolutions == 0)
         file->bits = array->bits;
     if (file->convolutions < VGG_MAX_LAYERS) {
@@ -130,6 +168,9 @@ static int add_weights(struct keras_file *file, const char *group, const char *l
         name_convolution(layer, name, own_name);
         if (array.rank == 4 && add_kernel(file, own_name, path, &array, error))
             return error->status;
+        file->in_top |= array.rank == 2;
+        if (array.rank == 1 && is_normalisation(name) && meet_normalisation(file, own_name, error))
+            return error->status;
         if (array.rank == 1 && file->convolutions > before && add_bias(file, own_name, path, &array, error))
             return error->status;
     }
@@ -144,9 +185,11 @@ static int add_layer(struct keras_file *file, const char *root, const char *laye
         return error_set(error, STATUS_USAGE, "%s: %.200s has no attribute weight_names; " SAVE_AGAIN,
                          hdf5_file_path(file->hdf5), layer);
     struct hdf5_names weights = {0};
-    int status = read_list(file, group, "weight_names", &weights, error);
+    int before = file->convolutions, status = read_list(file, group, "weight_names", &weights, error);
+    file->pooled |= strstr(layer, "pool") != NULL;
     if (!status)
         status = add_weights(file, group, layer, &weights, error);
+    file->pooled |= file->convolutions > before + 1; /* a nested model, to its end */
     hdf5_names_free(&weights);
     return status;
 }
@@ -198,11 +241,23 @@ static int add_counted_layer(struct keras_file *file, const char *group, int n, 
     return STATUS_OK;
 }
 
+/* Where a normalisation stands this layout doesn't tell: one that isn't in the top can't be ruled out. */
+static int check_counted_normalisation(const struct keras_file *file, const char *root, struct error *error) {
+    static const char *const names[] = {"batch_normalization", "layer_normalization", "group_normalization"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char group[KERAS_PATH_SIZE];
+        if (join(group, root, names[i]) && hdf5_has_group(file->hdf5, group))
+            return refuse_normalisation(file, names[i], error);
+    }
+    return STATUS_OK;
+}
+
 /* Keras counts the layers of a class without gaps: a number left out is a layer lost. */
 static int list_counted_layers(struct keras_file *file, const char *root, struct error *error) {
     enum { MOST = 256 };
     char name[KERAS_NAME_SIZE], layer[KERAS_PATH_SIZE], group[KERAS_PATH_SIZE];
-    for (int n = 0, present = 0; n < MOST; n++) {
+    int present = 0;
+    for (int n = 0; n < MOST; n++) {
         count_name(n, name);
         if (!join(layer, root, name) || !join(group, layer, "vars") || !hdf5_has_group(file->hdf5, group))
             continue;
@@ -215,7 +270,7 @@ static int list_counted_layers(struct keras_file *file, const char *root, struct
             return error->status;
         present++;
     }
-    return STATUS_OK;
+    return present ? check_counted_normalisation(file, root, error) : STATUS_OK;
 }
 
 /* --- The file ---------------------------------------------------------------------------------------------------- */

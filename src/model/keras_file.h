@@ -1,5 +1,6 @@
 /* Where a Keras file keeps its convolutions: the layouts of Keras 1, 2 and 3 made into one list of kernels and biases,
- * in the network's order. Nothing is judged here but that what the file lists is there; see weights.c for the rest. */
+ * in the network's order. Nothing is judged here but that what the file lists is there, and that no normalisation layer
+ * stands between convolutions; see weights.c for the rest. */
 #ifndef MODEL_KERAS_FILE_H
 #define MODEL_KERAS_FILE_H
 
@@ -25,10 +26,15 @@ struct keras_file {
     size_t bits;        /* of a number of the first kernel */
     int convolutions;   /* in the file; only the first VGG_MAX_LAYERS are described */
     struct keras_convolution convolution[VGG_MAX_LAYERS];
+    /* While the layers are listed: */
+    bool pooled;                         /* a pooling since the last convolution */
+    bool in_top;                         /* a dense layer was seen */
+    char normalisation[KERAS_NAME_SIZE]; /* one that a convolution must not follow, "" if there is none */
 };
 
-/* Opens a file and lists its convolutions. STATUS_USAGE if it can't be opened, holds no weights, or lists a layer or a
- * dataset that isn't there. On success the caller ends with keras_file_close; on failure there is nothing to close. */
+/* Opens a file and lists its convolutions. STATUS_USAGE if it can't be opened, holds no weights, lists a layer or a
+ * dataset that isn't there, or has a normalisation that isn't folded into the convolutions. On success the caller ends
+ * with keras_file_close; on failure there is nothing to close. */
 int keras_file_open(const char *path, struct keras_file *file, struct error *error);
 
 void keras_file_close(struct keras_file *file);

@@ -121,6 +121,14 @@ flushed_in_order() {
 }
 check "files and folders are flushed before anything relies on them" flushed_in_order
 
+new_folders_are_flushed() {
+    FAULTS_FOLDER=$TEMPORARY/new FAULTS_LOG=$TEMPORARY/new.calls LD_PRELOAD=$SHIM \
+        timeout 60 "$FILTERATLAS" render --out "$TEMPORARY/new/deep/atlas" -q "${JOB[@]}" &&
+        grep -qx "fsync $TEMPORARY/new" new.calls && grep -qx "fsync $TEMPORARY/new/deep" new.calls
+}
+mkdir new
+check "the folders above a new atlas are flushed" new_folders_are_flushed
+
 # Errors ---------------------------------------------------------------------------------------------------------------
 fault() {
     local dir=$2$1$3 status

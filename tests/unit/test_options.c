@@ -519,7 +519,8 @@ static int each_option(const char *text, void (*check)(const char *name, const v
     for (const char *at = text; (at = strstr(at, "--")); at++) {
         char name[64];
         int length = 0;
-        while (islower((unsigned char)at[2 + length]) || (length && at[2 + length] == '-'))
+        while (islower((unsigned char)at[2 + length]) ||
+               (length && (at[2 + length] == '-' || isdigit((unsigned char)at[2 + length]))))
             length++;
         if (!length || (at > text && at[-1] == '-'))
             continue;

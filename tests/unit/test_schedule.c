@@ -148,12 +148,12 @@ static void assert_a_partition(const struct schedule *schedule) {
     int *times = calloc(schedule->list->count + 1, sizeof *times);
     for (int r = 0; r < schedule->ranks; r++) {
         const struct slice *slice = &schedule->slice[r];
-        double flops = 0;
+        double cost = 0;
         for (int i = 0; i < slice->units; i++) {
             times[slice->unit[i]]++;
-            flops += schedule->list->unit[slice->unit[i]].flops;
+            cost += schedule->list->unit[slice->unit[i]].cost;
         }
-        assert_true(fabs(slice->flops - flops) <= 1e-9 * flops);
+        assert_true(fabs(slice->cost - cost) <= 1e-9 * cost);
     }
     for (int u = 0; u < schedule->list->count; u++)
         assert_int_equal(times[u], 1);
@@ -189,7 +189,7 @@ static void with_ranks_to_spare_nobody_gets_two_units(void **state) {
 static double longest_slice(const struct schedule *schedule) {
     double longest = 0;
     for (int r = 0; r < schedule->ranks; r++)
-        longest = fmax(longest, schedule->slice[r].flops);
+        longest = fmax(longest, schedule->slice[r].cost);
     return longest;
 }
 
@@ -219,8 +219,8 @@ static void slices_are_within_grahams_bound_of_the_best(void **state) {
         struct unit unit[9] = {{0}};
         double cost[9], load[5] = {0};
         for (int u = 0; u < units; u++)
-            unit[u].flops = cost[u] = (double)(1 + next_random() % (trial % 2 ? 20 : 1000));
-        struct unit_list list = {unit, units};
+            unit[u].cost = cost[u] = (double)(1 + next_random() % (trial % 2 ? 20 : 1000));
+        struct unit_list list = {.unit = unit, .count = units};
         struct schedule schedule = divide(&list, ranks);
         double best = best_longest(cost, units, load, ranks, INFINITY);
         assert_true(longest_slice(&schedule) <= (4.0 / 3 - 1.0 / (3 * ranks)) * best * (1 + 1e-12));
@@ -241,7 +241,7 @@ static void a_whole_network_is_divided_evenly(void **state) {
     assert_int_equal(unit_list_make(&net, &octaves, 15, 8, all, NULL, &list, &error), STATUS_OK);
     double sum = 0;
     for (int u = 0; u < list.count; u++)
-        sum += list.unit[u].flops;
+        sum += list.unit[u].cost;
     for (int ranks = 1; ranks <= 16; ranks++) {
         struct schedule schedule = divide(&list, ranks);
         assert_true(longest_slice(&schedule) < sum / ranks / 0.99);
@@ -250,67 +250,85 @@ static void a_whole_network_is_divided_evenly(void **state) {
     unit_list_free(&list);
 }
 
-/* The slice with most left to hand out, by its units, and how much that is. */
-static double most_left(const struct schedule *schedule, const int *taken) {
-    double most = 0;
-    for (int r = 0; r < schedule->ranks; r++) {
-        double left = 0;
-        for (int i = 0; i < schedule->slice[r].units; i++)
-            if (!taken[schedule->slice[r].unit[i]])
-                left += schedule->list->unit[schedule->slice[r].unit[i]].flops;
-        most = fmax(most, left);
-    }
-    return most;
+/* What was handed out of a list, seen from outside. */
+struct ledger {
+    const struct schedule *schedule;
+    uint64_t *left; /* [units] filters that are not handed out */
+};
+
+static double cost_of(const struct ledger *ledger, int unit, uint64_t filters) {
+    const struct unit_list *list = ledger->schedule->list;
+    return list->costs.seconds[list->unit[unit].layer][__builtin_popcountll(filters)];
 }
 
-static double left_in_slice_of(const struct schedule *schedule, const int *taken, int unit, int *owner) {
+static double left_of(const struct ledger *ledger, int rank) {
     double left = 0;
-    for (int r = 0; r < schedule->ranks; r++)
-        for (int i = 0; i < schedule->slice[r].units; i++)
-            if (schedule->slice[r].unit[i] == unit)
-                *owner = r;
-    for (int i = 0; i < schedule->slice[*owner].units; i++)
-        if (!taken[schedule->slice[*owner].unit[i]])
-            left += schedule->list->unit[schedule->slice[*owner].unit[i]].flops;
+    for (int i = 0; i < ledger->schedule->slice[rank].units; i++) {
+        int unit = ledger->schedule->slice[rank].unit[i];
+        left += cost_of(ledger, unit, ledger->left[unit]);
+    }
     return left;
 }
 
-static bool has_own_left(const struct schedule *schedule, const int *taken, int rank) {
-    for (int i = 0; i < schedule->slice[rank].units; i++)
-        if (!taken[schedule->slice[rank].unit[i]])
-            return true;
-    return false;
+static int owner_of(const struct ledger *ledger, int unit) {
+    for (int r = 0; r < ledger->schedule->ranks; r++)
+        for (int i = 0; i < ledger->schedule->slice[r].units; i++)
+            if (ledger->schedule->slice[r].unit[i] == unit)
+                return r;
+    fail();
+    return -1;
+}
+
+static int find_unit(const struct unit_list *list, const struct unit *piece) {
+    for (int u = 0; u < list->count; u++)
+        if (list->unit[u].layer == piece->layer && list->unit[u].index == piece->index)
+            return u;
+    fail();
+    return -1;
+}
+
+/* A rank has asked and got a piece. */
+static void check_piece(struct ledger *ledger, int rank, const struct unit *piece) {
+    double most = 0, all = 0, own = left_of(ledger, rank);
+    for (int r = 0; r < ledger->schedule->ranks; r++) {
+        all += left_of(ledger, r);
+        most = fmax(most, left_of(ledger, r));
+    }
+    int unit = find_unit(ledger->schedule->list, piece), owner = owner_of(ledger, unit);
+    assert_true(piece->wanted && !(piece->wanted & ~ledger->left[unit]));
+    assert_true(own > 0 ? owner == rank : left_of(ledger, owner) >= most * (1 - 1e-9));
+    assert_true(fabs(piece->cost - cost_of(ledger, unit, piece->wanted)) <= 1e-9 * piece->cost);
+    bool is_single = !(piece->wanted & (piece->wanted - 1));
+    assert_true(is_single || piece->cost <= all / ledger->schedule->ranks / 2 * (1 + 1e-6));
+    ledger->left[unit] &= ~piece->wanted;
 }
 
 /* Lets ranks ask in random order, one of them rarely, until all is out. */
 static void hand_out(const struct unit_list *list, int ranks) {
     struct schedule schedule = divide(list, ranks);
-    int *taken = calloc(list->count + 1, sizeof *taken), handed = 0;
-    while (handed < list->count) {
-        int rank = (int)(next_random() % (unsigned)ranks), owner = -1;
+    struct ledger ledger = {&schedule, calloc(list->count + 1, sizeof *ledger.left)};
+    struct unit piece;
+    int filters = 0;
+    for (int u = 0; u < list->count; u++)
+        ledger.left[u] = list->unit[u].wanted;
+    while (filters < unit_list_filters(list)) {
+        int rank = (int)(next_random() % (unsigned)ranks);
         if (rank == 0 && next_random() % 8)
             continue;
-        bool own = has_own_left(&schedule, taken, rank);
-        double most = most_left(&schedule, taken);
-        const struct unit *unit = schedule_next(&schedule, rank);
-        assert_non_null(unit);
-        int u = (int)(unit - list->unit);
-        assert_in_range(u, 0, list->count - 1);
-        assert_int_equal(taken[u], 0);
-        double left = left_in_slice_of(&schedule, taken, u, &owner);
-        assert_true(own ? owner == rank : left >= most * (1 - 1e-9));
-        taken[u] = 1;
-        handed++;
+        assert_true(schedule_next(&schedule, rank, &piece));
+        check_piece(&ledger, rank, &piece);
+        filters += __builtin_popcountll(piece.wanted);
     }
     for (int rank = 0; rank < ranks; rank++)
         for (int again = 0; again < 2; again++)
-            assert_null(schedule_next(&schedule, rank));
-    free(taken);
+            assert_false(schedule_next(&schedule, rank, &piece));
+    free(ledger.left);
     schedule_free(&schedule);
 }
 
-/* Own slice first, then the slice with most left, every unit once, however the ranks ask. */
-static void every_unit_is_handed_out_once_in_any_order(void **state) {
+/* Own slice first, then the slice with most left; every filter once, in pieces of at most half an equal share of what
+ * is left, however the ranks ask. */
+static void every_filter_is_handed_out_once_in_any_order(void **state) {
     (void)state;
     random_state = 2463534242u;
     static unit_selection *const selections[] = {all, none, some, one};
@@ -329,10 +347,11 @@ static void one_rank_can_draw_it_all(void **state) {
     (void)state;
     struct unit_list list = make_list(8, some);
     struct schedule schedule = divide(&list, 4);
-    int handed = 0;
-    while (schedule_next(&schedule, 2))
-        handed++;
-    assert_int_equal(handed, list.count);
+    struct unit piece;
+    int filters = 0;
+    while (schedule_next(&schedule, 2, &piece))
+        filters += __builtin_popcountll(piece.wanted);
+    assert_int_equal(filters, unit_list_filters(&list));
     schedule_free(&schedule);
     unit_list_free(&list);
 }
@@ -341,15 +360,39 @@ static void a_slice_starts_with_its_largest_unit(void **state) {
     (void)state;
     struct unit_list list = make_list(8, some);
     struct schedule schedule = divide(&list, 3);
-    for (int r = 0; r < 3; r++) {
-        double last = INFINITY;
-        for (int i = schedule.slice[r].units; i > 0; i--) {
-            const struct unit *unit = schedule_next(&schedule, r);
-            assert_true(unit->flops <= last);
-            last = unit->flops;
-        }
-    }
+    for (int r = 0; r < 3; r++)
+        for (int i = 1; i < schedule.slice[r].units; i++)
+            assert_true(list.unit[schedule.slice[r].unit[i]].cost <= list.unit[schedule.slice[r].unit[i - 1]].cost);
     schedule_free(&schedule);
+    unit_list_free(&list);
+}
+
+static double as_planned(const void *context, const struct unit *piece) {
+    (void)context;
+    return piece->cost;
+}
+
+/* Half of the filters die at once, in runs: nobody knows beforehand which. */
+static double as_filters_die(const void *context, const struct unit *piece) {
+    (void)context;
+    return piece->index / 4 % 2 ? piece->cost : 0.05 * piece->cost;
+}
+
+/* A run takes no less than its work divided by the ranks, and little more, even where costs come as a surprise. */
+static void a_simulated_run_keeps_the_ranks_busy(void **state) {
+    (void)state;
+    struct unit_list list = make_list(8, all);
+    static const int ranks[] = {1, 2, 5, 16};
+    for (size_t i = 0; i < sizeof ranks / sizeof *ranks; i++)
+        for (int dying = 0; dying < 2; dying++) {
+            struct simulation run;
+            struct error error;
+            assert_int_equal(
+                schedule_simulate(&list, ranks[i], dying ? as_filters_die : as_planned, NULL, &run, &error), STATUS_OK);
+            assert_true(run.seconds >= run.busy / ranks[i] * (1 - 1e-9));
+            assert_true(run.seconds <= run.busy / ranks[i] * (dying ? 1.15 : 1.05));
+            assert_true(run.pieces >= list.count);
+        }
     unit_list_free(&list);
 }
 
@@ -363,9 +406,10 @@ int main(void) {
         cmocka_unit_test(with_ranks_to_spare_nobody_gets_two_units),
         cmocka_unit_test(slices_are_within_grahams_bound_of_the_best),
         cmocka_unit_test(a_whole_network_is_divided_evenly),
-        cmocka_unit_test(every_unit_is_handed_out_once_in_any_order),
+        cmocka_unit_test(every_filter_is_handed_out_once_in_any_order),
         cmocka_unit_test(one_rank_can_draw_it_all),
         cmocka_unit_test(a_slice_starts_with_its_largest_unit),
+        cmocka_unit_test(a_simulated_run_keeps_the_ranks_busy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

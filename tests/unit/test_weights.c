@@ -126,6 +126,15 @@ static void a_top_is_passed_over_and_names_are_free(void **state) {
         }
 }
 
+/* Behind the last pooling, or behind a dense layer, it is the top's. */
+static void a_top_may_be_normalised(void **state) {
+    (void)state;
+    struct weights_recipe recipe = weights_recipe(13, 32);
+    recipe.with_top = recipe.normalised_top = true;
+    for (recipe.layout = 0; recipe.layout < LAYOUT_KERAS3; recipe.layout++)
+        assert_round_trip(&recipe);
+}
+
 static void every_variant_and_odd_widths_are_read(void **state) {
     (void)state;
     static const int variants[] = {8, 10, 13, 16};
@@ -217,6 +226,20 @@ static void every_defect_is_named(void **state) {
         recipe.with_top = true;
         for (recipe.layout = 0; recipe.layout < LAYOUTS; recipe.layout++)
             assert_defect_refused(&recipe, cases[i].culprit);
+    }
+}
+
+/* Wherever it stands: behind a convolution, behind a pooling that is not the last, behind the last convolution. */
+static void normalisation_between_convolutions_is_refused(void **state) {
+    (void)state;
+    static const int culprits[] = {0, 1, 5, 11, 12};
+    for (int i = 0; i < 5; i++) {
+        struct weights_recipe recipe = weights_recipe(13, 32);
+        recipe.defect = DEFECT_NORMALISED;
+        recipe.culprit = culprits[i];
+        for (recipe.layout = 0; recipe.layout < LAYOUTS; recipe.layout++)
+            assert_defect_refused(&recipe,
+                                  recipe.layout < LAYOUT_KERAS3 ? "some_bn normalises" : "batch_normalization");
     }
 }
 
@@ -457,11 +480,13 @@ int main(void) {
         cmocka_unit_test(every_layout_and_kind_of_string_reads_alike),
         cmocka_unit_test(every_layout_and_precision_reads_alike),
         cmocka_unit_test(a_top_is_passed_over_and_names_are_free),
+        cmocka_unit_test(a_top_may_be_normalised),
         cmocka_unit_test(every_variant_and_odd_widths_are_read),
         cmocka_unit_test(the_order_of_kernels_is_one_for_the_file),
         cmocka_unit_test(theano_kernels_are_turned_back),
         cmocka_unit_test(the_demo_network_is_a_vgg16),
         cmocka_unit_test(every_defect_is_named),
+        cmocka_unit_test(normalisation_between_convolutions_is_refused),
         cmocka_unit_test(listed_groups_that_are_not_there_are_named),
         cmocka_unit_test(broken_lists_of_names_are_named),
         cmocka_unit_test(each_layer_of_each_variant_is_missed),

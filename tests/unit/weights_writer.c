@@ -25,17 +25,26 @@ const char *const weights_strings_names[STRINGS_KINDS] = {
 };
 
 const char *const weights_defect_names[DEFECTS] = {
-    [DEFECT_NONE] = "none",         [DEFECT_LAYER] = "layer",
-    [DEFECT_GROUP] = "group",       [DEFECT_DATASET] = "dataset",
-    [DEFECT_NO_BIAS] = "no-bias",   [DEFECT_KERNEL] = "kernel",
-    [DEFECT_CHAIN] = "chain",       [DEFECT_BIAS] = "bias",
-    [DEFECT_NAN] = "nan",           [DEFECT_INFINITY] = "infinity",
-    [DEFECT_INTEGERS] = "integers", [DEFECT_UNWRITTEN] = "unwritten",
-    [DEFECT_ORDER] = "order",       [DEFECT_NO_NAMES] = "no-names",
-    [DEFECT_NUMBERS] = "numbers",   [DEFECT_WEIGHTLESS] = "weightless",
+    [DEFECT_NONE] = "none",
+    [DEFECT_LAYER] = "layer",
+    [DEFECT_GROUP] = "group",
+    [DEFECT_DATASET] = "dataset",
+    [DEFECT_NO_BIAS] = "no-bias",
+    [DEFECT_KERNEL] = "kernel",
+    [DEFECT_CHAIN] = "chain",
+    [DEFECT_BIAS] = "bias",
+    [DEFECT_NAN] = "nan",
+    [DEFECT_INFINITY] = "infinity",
+    [DEFECT_INTEGERS] = "integers",
+    [DEFECT_UNWRITTEN] = "unwritten",
+    [DEFECT_ORDER] = "order",
+    [DEFECT_NO_NAMES] = "no-names",
+    [DEFECT_NUMBERS] = "numbers",
+    [DEFECT_NORMALISED] = "normalised",
+    [DEFECT_WEIGHTLESS] = "weightless",
 };
 
-enum { NAME_SIZE = 64, LIST_SIZE = 64, PIECE = 3 };
+enum { NAME_SIZE = 64, LIST_SIZE = 80, PIECE = 3 };
 
 struct list {
     int count;
@@ -299,6 +308,27 @@ static void write_dense(hid_t group, const char *kernel, const char *bias, const
     write_array(group, bias, 1, extent + 1, values, recipe, false);
 }
 
+/* A batch normalisation that does nothing, in a group; its names are those that Keras gives, or 0 to 3. */
+static void write_normalisation(hid_t group, const char *layer, hsize_t channels, const struct weights_recipe *recipe,
+                                struct list *weights) {
+    static const char *const names[] = {"gamma", "beta", "moving_mean", "moving_variance"};
+    float *values = calloc(channels, sizeof *values);
+    must(values ? 0 : -1);
+    for (int i = 0; i < 4; i++) {
+        char name[NAME_SIZE];
+        if (weights)
+            snprintf(name, sizeof name, recipe->layout == LAYOUT_THEANO ? "%.30s_%s:0" : "%.30s/%s:0", layer, names[i]);
+        else
+            snprintf(name, sizeof name, "%d", i);
+        for (hsize_t c = 0; c < channels; c++)
+            values[c] = i == 0 || i == 3;
+        write_array(group, name, 1, &channels, values, recipe, false);
+        if (weights)
+            add_name(weights, name);
+    }
+    free(values);
+}
+
 /* --- Layouts ----------------------------------------------------------------------------------------------------- */
 
 static void name_layer(const struct weights_recipe *recipe, const struct vgg *net, int l, char name[NAME_SIZE]) {
@@ -342,6 +372,16 @@ static void write_layer(hid_t root, const char *name, const struct weights_recip
     H5Gclose(group);
 }
 
+static void write_normalisation_layer(hid_t root, const char *name, hsize_t channels,
+                                      const struct weights_recipe *recipe, struct list *layers) {
+    struct list weights = {0};
+    hid_t group = create_group(root, name);
+    write_normalisation(group, name, channels, recipe, &weights);
+    write_list(group, "weight_names", &weights, recipe);
+    add_name(layers, name);
+    H5Gclose(group);
+}
+
 static void write_top(hid_t root, const struct weights_recipe *recipe, struct list *layers) {
     struct list weights = {0};
     add_name(layers, "predictions");
@@ -351,6 +391,8 @@ static void write_top(hid_t root, const struct weights_recipe *recipe, struct li
     write_dense(group, weights.name[0], weights.name[1], recipe);
     write_list(group, "weight_names", &weights, recipe);
     H5Gclose(group);
+    if (recipe->normalised_top)
+        write_normalisation_layer(root, "after_dense", 2, recipe, layers);
 }
 
 /* The layer that stands at a position: its own, unless the order is to be wrong. */
@@ -377,6 +419,8 @@ static void write_flat(hid_t root, const struct weights_recipe *recipe, const st
             add_name(layers, name);
             write_layer(root, name, recipe, net, l, values + offset_of(net, l));
         }
+        if (spoiled(recipe, l, DEFECT_NORMALISED))
+            write_normalisation_layer(root, "some_bn", net->layer[l].out_channels, recipe, layers);
         if (net->layer[position].pooled) {
             snprintf(name, sizeof name, "block%d_pool", block);
             add_name(layers, name);
@@ -393,6 +437,8 @@ static void write_nested(hid_t root, const struct weights_recipe *recipe, const 
         int l = layer_at(recipe, position);
         if (!spoiled(recipe, l, DEFECT_LAYER))
             write_named_convolution(group, recipe, net, l, values + offset_of(net, l), &weights);
+        if (spoiled(recipe, l, DEFECT_NORMALISED))
+            write_normalisation(group, "some_bn", net->layer[l].out_channels, recipe, &weights);
     }
     add_name(layers, "vgg16");
     write_list(group, "weight_names", &weights, recipe);
@@ -409,6 +455,8 @@ static void write_named(hid_t root, const struct weights_recipe *recipe, const s
         write_nested(root, recipe, net, values, &layers);
     else
         write_flat(root, recipe, net, values, &layers);
+    if (recipe->normalised_top)
+        write_normalisation_layer(root, "before_dense", net->layer[net->layers - 1].out_channels, recipe, &layers);
     if (recipe->with_top)
         write_top(root, recipe, &layers);
     write_list(root, "layer_names", &layers, recipe);
@@ -429,6 +477,11 @@ static void write_counted(hid_t root, const struct weights_recipe *recipe, const
         name_layer(recipe, net, l, name[0]);
         if (!recipe->plain_names)
             write_strings(group, "name", name, 1, recipe);
+        H5Gclose(group);
+    }
+    if (recipe->defect == DEFECT_NORMALISED) {
+        hid_t group = create_group(root, "batch_normalization/vars");
+        write_normalisation(group, NULL, net->layer[recipe->culprit].out_channels, recipe, NULL);
         H5Gclose(group);
     }
     if (recipe->with_top)

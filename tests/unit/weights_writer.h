@@ -44,6 +44,7 @@ enum weights_defect {
     DEFECT_ORDER,      /* ... is listed after the next one */
     DEFECT_NO_NAMES,   /* ... has no list weight_names (not in Keras 3) */
     DEFECT_NUMBERS,    /* layer_names holds numbers (not in Keras 3) */
+    DEFECT_NORMALISED, /* ... is followed by a batch normalisation */
     DEFECT_WEIGHTLESS, /* an HDF5 file with something else in it */
     DEFECTS
 };
@@ -62,7 +63,8 @@ struct weights_recipe {
     bool big_endian;
     bool compressed; /* chunked, shuffled, gzip */
     bool with_top;
-    bool plain_names; /* conv2d, conv2d_1 ... instead of block1_conv1 ... */
+    bool normalised_top; /* ... with a batch normalisation behind its dense layer (not in Keras 3) */
+    bool plain_names;    /* conv2d, conv2d_1 ... instead of block1_conv1 ... */
     enum weights_defect defect;
     int culprit; /* 0-based layer that the defect is in */
     uint64_t seed;

@@ -1,0 +1,24 @@
+/* What filters took in an earlier run: its losses.csv. */
+#ifndef COST_FILE_H
+#define COST_FILE_H
+
+#include "filteratlas/error.h"
+#include "filteratlas/schedule.h"
+#include "filteratlas/vgg.h"
+
+struct cost_file {
+    double *seconds[VGG_MAX_LAYERS]; /* [filter], of one rank; negative where the file has none */
+    double mean[VGG_MAX_LAYERS];     /* of those that the file has, negative if none */
+    double scale;                    /* seconds of the file for a nominal second of cost.h */
+    int filters;
+};
+
+/* STATUS_USAGE names the line that can't be used. Release with cost_file_free, after a failure too. */
+int cost_file_read(const char *path, const struct vgg *net, const struct unit_list *list, struct cost_file *costs,
+                   struct error *error);
+void cost_file_free(struct cost_file *costs);
+
+/* Seconds for a piece of a unit, given the list's --batch. */
+double cost_file_seconds(const struct cost_file *costs, const struct unit_list *list, const struct unit *piece);
+
+#endif

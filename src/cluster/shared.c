@@ -1,0 +1,122 @@
+#include "filteratlas/shared.h"
+
+#include "filteratlas/pages.h"
+#include "groups.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/statvfs.h>
+
+enum { LINE = 64 };
+
+struct shared_window {
+    MPI_Win window;
+};
+
+/* Where Open MPI keeps windows: its parameter osc_sm_backing_directory. */
+static const char *window_folder(void) {
+    const char *chosen = getenv("OMPI_MCA_osc_sm_backing_directory");
+    return chosen ? chosen : "/dev/shm";
+}
+
+static double free_space(void) {
+    struct statvfs found;
+    return statvfs(window_folder(), &found) ? 0 : (double)found.f_bavail * (double)found.f_frsize;
+}
+
+/* Open MPI ends the whole job when a window finds no room, so the leader looks first. */
+static bool has_room(const struct cluster *cluster, size_t size) {
+    static const double reserve = 16 << 20; /* for Open MPI's own files */
+    int room = cluster->node_rank == 0 && free_space() > (double)size + reserve;
+    MPI_Bcast(&room, 1, MPI_INT, 0, cluster->groups->node);
+    return room;
+}
+
+/* The leader's part is all of it. Pages are placed alike on all ranks of a node, so the rounding up is the same. */
+static bool open_window(const struct cluster *cluster, size_t size, struct shared *shared) {
+    MPI_Comm node = cluster->groups->node;
+    MPI_Aint mine = cluster->node_rank == 0 ? (MPI_Aint)(size + LINE) : 0, whole;
+    int unit;
+    void *base;
+    shared->window = malloc(sizeof *shared->window);
+    int failed = !shared->window, anywhere;
+    MPI_Allreduce(&failed, &anywhere, 1, MPI_INT, MPI_MAX, node);
+    if (!anywhere) {
+        MPI_Comm_set_errhandler(node, MPI_ERRORS_RETURN);
+        failed = MPI_Win_allocate_shared(mine, 1, MPI_INFO_NULL, node, &base, &shared->window->window) != MPI_SUCCESS;
+        MPI_Comm_set_errhandler(node, MPI_ERRORS_ARE_FATAL);
+        MPI_Allreduce(&failed, &anywhere, 1, MPI_INT, MPI_MAX, node);
+    }
+    if (anywhere) {
+        free(shared->window);
+        shared->window = NULL;
+        return false;
+    }
+    MPI_Win_shared_query(shared->window->window, 0, &whole, &unit, &base);
+    shared->bytes = (void *)(((uintptr_t)base + LINE - 1) / LINE * LINE);
+    MPI_Win_lock_all(MPI_MODE_NOCHECK, shared->window->window);
+    return true;
+}
+
+/* Tells rank 0 of the nodes that could not share. */
+static void gather_nodes_without(const struct cluster *cluster, bool without, struct shared *shared) {
+    MPI_Comm leaders = cluster->groups->leaders;
+    struct {
+        double free_bytes;
+        int rank;
+    } mine = {free_space(), without ? cluster->rank : cluster->ranks};
+    if (leaders == MPI_COMM_NULL)
+        return;
+    int count = without, first;
+    MPI_Allreduce(&count, &shared->nodes_without, 1, MPI_INT, MPI_SUM, leaders);
+    MPI_Allreduce(&mine.rank, &first, 1, MPI_INT, MPI_MIN, leaders);
+    double free_bytes = mine.rank == first ? mine.free_bytes : 0;
+    MPI_Allreduce(&free_bytes, &shared->free_bytes, 1, MPI_DOUBLE, MPI_MAX, leaders);
+    if (cluster->rank == 0 && shared->nodes_without)
+        snprintf(shared->host_without, sizeof shared->host_without, "%s", cluster->hosts[first]);
+}
+
+int shared_allocate(const struct cluster *cluster, size_t size, bool wanted, struct shared *shared,
+                    struct error *error) {
+    *shared = (struct shared){.part = 0, .parts = 1};
+    wanted = wanted && cluster->node_ranks > 1;
+    bool shares = wanted && has_room(cluster, size) && open_window(cluster, size, shared);
+    gather_nodes_without(cluster, wanted && !shares, shared);
+    if (shares) {
+        shared->part = cluster->node_rank;
+        shared->parts = cluster->node_ranks;
+    } else {
+        shared->bytes = pages_allocate(size);
+    }
+    int status = shared->bytes ? STATUS_OK : error_memory(error, (double)size, "weights and their tables");
+    return cluster_agree(cluster, status, error);
+}
+
+void shared_broadcast(const struct cluster *cluster, struct shared *shared, size_t size) {
+    if (cluster->groups->leaders != MPI_COMM_NULL)
+        groups_broadcast(cluster->groups->leaders, shared->bytes, size);
+    if (shared->window)
+        shared_settle(cluster, shared);
+    else
+        groups_broadcast(cluster->groups->node, shared->bytes, size);
+}
+
+void shared_settle(const struct cluster *cluster, struct shared *shared) {
+    if (!shared->window)
+        return;
+    MPI_Win_sync(shared->window->window);
+    MPI_Barrier(cluster->groups->node);
+    MPI_Win_sync(shared->window->window);
+}
+
+void shared_free(struct shared *shared) {
+    if (shared->window) {
+        MPI_Win_unlock_all(shared->window->window);
+        MPI_Win_free(&shared->window->window);
+        free(shared->window);
+    } else {
+        free(shared->bytes);
+    }
+    *shared = (struct shared){0};
+}

@@ -1,0 +1,63 @@
+#!/usr/bin/env bash
+# One copy of weights and tables per node: the same pictures with and without, less memory with it, a notice where there
+# is no room for it, and the scheduling around it: pieces of units, layers published by several ranks.
+# shellcheck source=tests/harness.sh disable=SC1091,SC2015
+. "$(dirname "$0")/../harness.sh"
+
+WEIGHTS=$HERE/jobs/demo/demo_weights.h5
+JOB=(--weights "$WEIGHTS" --size 64 --upscaling-steps 2 --epochs 4 --layers 'block[1345]_conv2' --filters 0:14 --trace)
+cd "$TEMPORARY" || exit 1
+mounted=
+trap '[ -z "$mounted" ] || umount -l "$mounted"; rm -rf "$TEMPORARY"; exit $failed' EXIT
+
+contents() { (cd "$1" && find . -name '*.png' -exec sha256sum {} + | sort -k2 && cat job.txt trace.csv && cut -d, -f1-4 losses.csv); }
+same() { diff <(contents "$1") <(contents reference) && [ "$(wc -l <"$1/losses.csv")" -gt 50 ]; }
+draw() { # DIR RANKS OPTION...
+    local dir=$1 ranks=$2; shift 2
+    timeout 120 mpirun -n "$ranks" "$FILTERATLAS" render --out "$dir" "${JOB[@]}" "$@" >"$dir.out" 2>"$dir.err"
+}
+
+check "one rank alone" timeout 60 "$FILTERATLAS" render --out reference -q "${JOB[@]}"
+check "4 ranks that share" draw shared 4
+check "4 ranks that share: the same files" same shared
+check "4 ranks that share: nothing on standard error" test ! -s shared.err
+check "4 ranks, --no-shared" draw own 4 --no-shared
+check "4 ranks, --no-shared: the same files" same own
+check "every layer's line once, in the order of the network" \
+    test "$(grep -o '^block[0-9]_conv2: ' shared.out | tr -d '\n')" = 'block1_conv2: block3_conv2: block4_conv2: block5_conv2: '
+# More ranks than units (4 layers of 14 filters, batches of 8): the units go out in pieces.
+check "12 ranks for 8 units" draw pieces 12
+check "12 ranks for 8 units: the same files" same pieces
+check "12 ranks for 8 units: most of them had something to draw" \
+    test "$(tail -n +2 pieces/losses.csv | cut -d, -f6 | sort -u | wc -l)" -gt 8
+
+# shared_bytes DIR OPTION...: the most shared memory that any rank of such a run has, in kB.
+shared_memory() {
+    local dir=$1 launcher most=0 now process; shift
+    mpirun -n 2 "$FILTERATLAS" render --out "$dir" -q "${JOB[@]}" --size 128 --epochs 60 "$@" >/dev/null 2>&1 & launcher=$!
+    while kill -0 $launcher 2>/dev/null; do
+        for process in $(pgrep -P $launcher filteratlas); do
+            now=$(awk '/^[0-9a-f]+-/ { window = /osc_sm|\/dev\/shm\/osc|osc\.sm/ } /^Rss/ && window { sum += $2 } END { print sum + 0 }' \
+                "/proc/$process/smaps" 2>/dev/null)
+            [ "${now:-0}" -le "$most" ] || most=$now
+        done
+        sleep 0.1
+    done
+    echo "$most"
+}
+with=$(shared_memory with) without=$(shared_memory without --no-shared)
+check "the tables stand in shared memory ($with kB), with --no-shared they don't ($without kB)" test "$with" -gt 1000 -a "$without" -lt 500
+
+if [ "$(id -u)" -eq 0 ] && mkdir small && mount -t tmpfs -o size=1m none small 2>/dev/null; then
+    mounted=$TEMPORARY/small
+    export OMPI_MCA_osc_sm_backing_directory=$mounted
+    check "too little shared memory: the run goes on" draw fallback 3
+    check "too little shared memory: the same files" same fallback
+    check "too little shared memory: one line says so" \
+        test "$(wc -l <fallback.err) $(grep -c "^filteratlas: $(hostname): .*--no-shared" fallback.err)" = '1 1'
+    check "--no-shared says nothing" draw quiet 3 --no-shared
+    check "--no-shared: nothing on standard error" test ! -s quiet.err
+    unset OMPI_MCA_osc_sm_backing_directory
+else
+    echo "ok - too little shared memory # SKIP only root may mount a small file system"
+fi
