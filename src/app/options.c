@@ -36,7 +36,7 @@ const struct row option_rows[OPTION_ROWS] = {
     {"rescale", 0, TYPE_CHOICE, GROUP_JOB, RENDER | PLAN, FIELD(rescale), "seed|stats", "seed", 0, 0,
      "x = p / 255 between octaves, or the picture's own mean and deviation"},
     {"channels", 0, TYPE_CHOICE, GROUP_JOB, RENDER | PLAN, FIELD(channels), "rgb|bgr", "rgb", 0, 0,
-     "show channel 0 as red, or 2, as the network does"},
+     "show channel 0 as red, or channel 2"},
     {"batch", 0, TYPE_INTEGER, GROUP_JOB, RENDER | PLAN, FIELD(batch), "N", "8", 1, SCHEDULE_MAX_BATCH,
      "filters in a unit of work"},
     {"dead", 0, TYPE_DEAD, GROUP_MORE, RENDER | PLAN, FIELD(dead), "skip|retry[=N]|leak", "skip", 1, 100,
