@@ -30,7 +30,15 @@ struct ascent_job command_job(const struct options *options) {
                              .step = options->step,
                              .seed = options->seed,
                              .restore_statistics = options->rescale == 1,
-                             .bgr = options->channels == 1};
+                             .bgr = options->channels == 1,
+                             .objective = {.neuron = options->objective == 1,
+                                           .border = options->border,
+                                           .leak = options->dead.what == DEAD_LEAK},
+                             .retries = options->dead.retries,
+                             .decay = options->decay,
+                             .blur = options->blur,
+                             .blur_sigma = options->blur_sigma,
+                             .jitter = options->jitter};
     octaves_make(options->size.width, options->size.height, options->factor, options->steps, &job.octaves);
     return job;
 }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 static const double SECONDS = 2;
+static const struct objective mean; /* of the whole map */
 
 /* One iteration of `count` filters at an octave: adds what it takes to *measured, what cost.h says to *nominal. False
  * if no filter lives: the way back through nothing but zeros takes no time. */
@@ -18,11 +19,11 @@ static bool iterate(const struct network *network, struct network_memory *memory
     int live = 0;
     for (int i = 0; i < count; i++) {
         float *x = pictures + 2 * i * floats;
-        noise_picture(0, layer, i, floats, x);
+        noise_picture(&(struct noise_stream){.layer = layer, .filter = i}, floats, x);
         picture[i] = (struct network_picture){.filter = i, .x = x, .gradient = x + floats};
     }
     double start = clock_now();
-    network_gradients(network, memory, layer, octaves->height[octave], octaves->width[octave], picture, count);
+    network_gradients(network, memory, &mean, layer, octaves->height[octave], octaves->width[octave], picture, count);
     *measured += clock_now() - start;
     *nominal += cost_iteration(&network->net, octaves, octave, layer, count);
     for (int i = 0; i < count; i++)

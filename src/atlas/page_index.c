@@ -43,7 +43,12 @@ static void append_filter(struct text *text, const struct store_filter *filter) 
     char loss[32] = "null"; /* JSON knows no infinity */
     if (isfinite(filter->loss))
         snprintf(loss, sizeof loss, "%.17g", filter->loss);
-    text_append(text, "{\"filter\": %d, \"loss\": %s%s}", filter->index, loss, filter->dead ? ", \"dead\": true" : "");
+    text_append(text, "{\"filter\": %d, \"loss\": %s%s", filter->index, loss, filter->dead ? ", \"dead\": true" : "");
+    if (*filter->rescue) {
+        text_append(text, ", \"mark\": ");
+        append_string(text, filter->rescue, (int)strlen(filter->rescue));
+    }
+    text_append(text, "}");
 }
 
 static void append_layer(struct text *text, const struct store_layer *layer) {

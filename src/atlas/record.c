@@ -17,8 +17,8 @@ void record_format(const struct store_filter *filters, int count, const struct t
     text_append(text, "%s", RECORD_HEAD);
     for (int i = 0; i < count; i++) {
         const struct store_filter *f = &filters[i];
-        text_append(text, "%d %s %.17g %.3f %d %zu %08" PRIx32 "\n", f->index, f->dead ? "dead" : "live", f->loss,
-                    f->seconds, f->rank, f->bytes, f->crc);
+        text_append(text, "%d %s %.17g %.3f %d %zu %08" PRIx32 "%s%s\n", f->index, f->dead ? "dead" : "live", f->loss,
+                    f->seconds, f->rank, f->bytes, f->crc, *f->rescue ? " " : "", f->rescue);
     }
     if (trace->size)
         text_append(text, "trace %zu %08" PRIx32 "\n", trace->size, record_checksum(trace->bytes, trace->size));
@@ -27,9 +27,12 @@ void record_format(const struct store_filter *filters, int count, const struct t
 
 static bool parse_filter(const char *line, struct store_filter *filter) {
     char status[5];
+    int end = 0;
     *filter = (struct store_filter){0};
-    int fields = sscanf(line, "%d %4s %lf %lf %d %zu %" SCNx32, &filter->index, status, &filter->loss, &filter->seconds,
-                        &filter->rank, &filter->bytes, &filter->crc);
+    int fields = sscanf(line, "%d %4s %lf %lf %d %zu %" SCNx32 "%n", &filter->index, status, &filter->loss,
+                        &filter->seconds, &filter->rank, &filter->bytes, &filter->crc, &end);
+    if (line[end] == ' ')
+        sscanf(line + end + 1, "%15[^\n]", filter->rescue);
     filter->dead = fields == 7 && !strcmp(status, "dead");
     return fields == 7 && filter->index >= 0;
 }
