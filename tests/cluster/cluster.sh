@@ -1,0 +1,145 @@
+#!/usr/bin/env bash
+# A cluster of three hosts on this machine: "head" with slurmctld, "node1" and "node2" with slurmd and sshd. Each host has
+# a network, a hostname, processes, /tmp and /dev/shm of its own (Linux namespaces); the three share the file system, and
+# a bridge on the head joins the nodes. Everything runs below one process, the head's init: when it ends, the kernel
+# removes processes, mounts and networks with it. The machine's own Slurm, munge, ssh and network are not touched.
+#
+# Usage: tests/cluster/cluster.sh VERB ...
+#   possible               says why there can be no such cluster here (exit status 1), or nothing
+#   up                     starts it and waits until both nodes are idle
+#   down                   ends it and removes what it wrote
+#   on HOST COMMAND...     runs a command on a host, in the current folder: cluster.sh on head sinfo
+#   off NODE               cuts a node's power: all its processes end at once
+#   boot NODE              starts it again
+#   unplug NODE, plug NODE cuts a node from the network and joins it again; its processes go on
+# The variable CLUSTER names the folder of its files, default /tmp/filteratlas-cluster; up to 60 characters.
+set -u
+HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+CLUSTER=${CLUSTER:-/tmp/filteratlas-cluster}
+NODES="node1 node2"
+CPUS=4 # per node as Slurm is told, whatever this machine has
+
+die() { echo "cluster.sh: $1" >&2; exit 1; }
+
+# possible: prints the first reason why not.
+possible() {
+    local tool
+    [ "$(id -u)" -eq 0 ] || { echo "needs root"; return 1; }
+    for tool in ip nsenter unshare munged slurmctld slurmd sbatch sshd ssh-keygen mpirun pgrep; do
+        PATH=$PATH:/usr/sbin command -v $tool >/dev/null || { echo "$tool is missing (scripts/dependencies --tests)"; return 1; }
+    done
+    unshare --net --uts --mount --ipc --pid --fork sh -c 'mount -t tmpfs none /run && ip link add name b type bridge &&
+        ip link add name v0 type veth peer name v1' 2>/dev/null || { echo "no permission to make namespaces, mounts and a bridge"; return 1; }
+}
+
+write_files() {
+    mkdir -p "$CLUSTER"/{slurm,log,state} || return
+    chmod 755 "$CLUSTER"
+    dd if=/dev/urandom bs=128 count=1 of="$CLUSTER/munge.key" 2>/dev/null
+    chmod 400 "$CLUSTER/munge.key"
+    ssh-keygen -q -t ed25519 -N '' -f "$CLUSTER/ssh_key"
+    ssh-keygen -q -t ed25519 -N '' -f "$CLUSTER/ssh_host_key"
+    printf '%s\n' '127.0.0.1 localhost' '10.77.0.1 head' '10.77.0.11 node1' '10.77.0.12 node2' >"$CLUSTER/hosts"
+    cat >"$CLUSTER/sshd_config" <<CONF
+HostKey $CLUSTER/ssh_host_key
+AuthorizedKeysFile $CLUSTER/ssh_key.pub
+PermitRootLogin prohibit-password
+StrictModes no
+UsePAM no
+PidFile none
+CONF
+    cat >"$CLUSTER/ssh_config" <<CONF
+Host *
+IdentityFile $CLUSTER/ssh_key
+UserKnownHostsFile /dev/null
+StrictHostKeyChecking no
+LogLevel ERROR
+CONF
+    # cred_expire is also how long a requeued job waits before it starts again (120 s by default). SlurmdTimeout is how
+    # long a node may be silent before it is down and its jobs are requeued (300 s by default).
+    cat >"$CLUSTER/slurm/slurm.conf" <<CONF
+ClusterName=filteratlas
+SlurmctldHost=head
+SlurmUser=root
+SlurmdUser=root
+AuthType=auth/munge
+AuthInfo=cred_expire=5
+StateSaveLocation=$CLUSTER/state
+SlurmdSpoolDir=/run/slurmd
+SlurmctldPidFile=/run/slurmctld.pid
+SlurmdPidFile=/run/slurmd.pid
+SlurmctldLogFile=$CLUSTER/log/slurmctld
+SlurmdLogFile=$CLUSTER/log/slurmd.%n
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+JobAcctGatherType=jobacct_gather/none
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core
+SchedulerParameters=sched_interval=1,bf_interval=5
+SlurmdParameters=config_overrides
+ReturnToService=2
+SlurmdTimeout=10
+KillWait=5
+NodeName=node[1-2] CPUs=$CPUS RealMemory=1000
+PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE
+CONF
+}
+
+# head_pid, node_pid NODE: a host's init, as seen from here and from the head.
+head_pid() { cat "$CLUSTER/head.pid" 2>/dev/null || die "there is no cluster in $CLUSTER; run: $0 up"; }
+node_pid() { cat "$CLUSTER/$1.pid"; }
+
+# on HOST COMMAND...
+on() {
+    local host=$1 head; shift
+    head=$(head_pid)
+    if [ "$host" = head ]; then nsenter -t "$head" -a --wd="$PWD" "$@"
+    else nsenter -t "$head" -a nsenter -t "$(node_pid "$host")" -a --wd="$PWD" "$@"; fi
+}
+
+# boot NODE: starts its init below the head's and gives it a cable to the bridge.
+boot() { nsenter -t "$(head_pid)" -a bash "$HERE/tests/cluster/host.sh" boot "$CLUSTER" "$1" "$HERE"; }
+
+off() { on head kill -9 "$(node_pid "$1")"; }
+unplug() { on head ip link set "$1" down; }
+plug() { on head ip link set "$1" up; }
+
+# idle: waits until Slurm has both nodes.
+idle() {
+    for _ in $(seq 300); do
+        [ "$(on head sinfo -h -t idle -o %D 2>/dev/null)" = 2 ] && return
+        sleep 0.1
+    done
+    on head sinfo -N -l >&2
+    tail -n 20 "$CLUSTER"/log/* >&2
+    return 1
+}
+
+up() {
+    local reason launcher node
+    reason=$(possible) || die "$reason"
+    [ ! -e "$CLUSTER/head.pid" ] || die "$CLUSTER: there is a cluster already; end it with: $0 down"
+    write_files || exit 1
+    setsid unshare --net --uts --mount --ipc --pid --fork --kill-child --mount-proc \
+        bash "$HERE/tests/cluster/host.sh" init "$CLUSTER" head "$HERE" >"$CLUSTER/log/head" 2>&1 </dev/null &
+    launcher=$!
+    for _ in $(seq 100); do [ -e "$CLUSTER/head.ready" ] && break; sleep 0.05; done
+    pgrep -P $launcher >"$CLUSTER/head.pid" || { cat "$CLUSTER"/log/* >&2; down; exit 1; }
+    for node in $NODES; do boot "$node" || { down; exit 1; }; done
+    idle || { down; exit 1; }
+}
+
+down() {
+    local head
+    if head=$(cat "$CLUSTER/head.pid" 2>/dev/null); then
+        kill -9 "$head" 2>/dev/null
+        for _ in $(seq 100); do kill -0 "$head" 2>/dev/null || break; sleep 0.05; done
+    fi
+    rm -rf "$CLUSTER"
+}
+
+[ ${#CLUSTER} -le 60 ] || die "$CLUSTER: too long a name for the sockets in it; give CLUSTER=FOLDER with up to 60 characters"
+case ${1:-} in
+possible | up | down | on | off | boot | unplug | plug | idle) "$@" ;;
+*) sed -n '2,18s/^# \{0,1\}//p' "$0"; [ "${1:-}" = --help ] || exit 2 ;;
+esac
