@@ -12,7 +12,10 @@ HOSTFILE=${HOSTFILE:-hostfile}
 [ -r "$HOSTFILE" ] || { echo "$HOSTFILE: cannot be read; make one from hostfile.example, or name yours: HOSTFILE=FILE" >&2; exit 2; }
 program=${FILTERATLAS:-$(command -v filteratlas || echo "$PWD/build/filteratlas")}
 
-# A rank computes on one thread and stays on its core; -x sends the variables to the other hosts.
+# A rank computes on one thread and stays on its core. -x sends the variables to the other hosts: all that OpenBLAS reads,
+# since other kernels round otherwise.
 export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
-exec mpirun --hostfile "$HOSTFILE" ${RANKS:+-n "$RANKS"} -x OMP_NUM_THREADS -x OPENBLAS_NUM_THREADS \
-    --map-by core --bind-to core:overload-allowed "$program" render --weights "$WEIGHTS" --out "$OUT" "$@"
+send=(-x OMP_NUM_THREADS)
+for name in "${!OPENBLAS_@}"; do send+=(-x "$name"); done
+exec mpirun --hostfile "$HOSTFILE" ${RANKS:+-n "$RANKS"} "${send[@]}" --map-by core --bind-to core:overload-allowed \
+    "$program" render --weights "$WEIGHTS" --out "$OUT" "$@"

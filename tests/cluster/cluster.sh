@@ -1,22 +1,22 @@
 #!/usr/bin/env bash
-# A cluster of three hosts on this machine: "head" with slurmctld, "node1" and "node2" with slurmd and sshd. Each host has
-# a network, a hostname, processes, /tmp and /dev/shm of its own (Linux namespaces); the three share the file system, and
-# a bridge on the head joins the nodes. Everything runs below one process, the head's init: when it ends, the kernel
-# removes processes, mounts and networks with it. The machine's own Slurm, munge, ssh and network are not touched.
+# A cluster on this machine: the host "head" with slurmctld, and node1 to node6, two by two in three partitions, with
+# slurmd and sshd. Each host has a
+# network, a hostname, processes, /tmp and /dev/shm of its own (Linux namespaces); they share the file system, and a bridge
+# on the head joins the nodes. Everything runs below one process, the head's init: when it ends, the kernel removes
+# processes, mounts and networks with it. The machine's own Slurm, munge, ssh and network are not touched.
 #
 # Usage: tests/cluster/cluster.sh VERB ...
 #   possible               says why there can be no such cluster here (exit status 1), or nothing
-#   up                     starts it and waits until both nodes are idle
+#   up                     starts it and waits until all nodes are idle
 #   down                   ends it and removes what it wrote
 #   on HOST COMMAND...     runs a command on a host, in the current folder: cluster.sh on head sinfo
-#   off NODE               cuts a node's power: all its processes end at once
-#   boot NODE              starts it again
-#   unplug NODE, plug NODE cuts a node from the network and joins it again; its processes go on
+#   off NODE, boot NODE    cuts a node's power: all its processes end at once; starts it again
+#   unplug NODE, plug NODE cuts a node from the network, while its processes go on; joins it again
 # The variable CLUSTER names the folder of its files, default /tmp/filteratlas-cluster; up to 60 characters.
 set -u
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 CLUSTER=${CLUSTER:-/tmp/filteratlas-cluster}
-NODES="node1 node2"
+NODES=6
 CPUS=4 # per node as Slurm is told, whatever this machine has
 
 die() { echo "cluster.sh: $1" >&2; exit 1; }
@@ -39,7 +39,7 @@ write_files() {
     chmod 400 "$CLUSTER/munge.key"
     ssh-keygen -q -t ed25519 -N '' -f "$CLUSTER/ssh_key"
     ssh-keygen -q -t ed25519 -N '' -f "$CLUSTER/ssh_host_key"
-    printf '%s\n' '127.0.0.1 localhost' '10.77.0.1 head' '10.77.0.11 node1' '10.77.0.12 node2' >"$CLUSTER/hosts"
+    { printf '127.0.0.1 localhost\n10.77.0.10 head\n'; for i in $(seq $NODES); do echo "10.77.0.1$i node$i"; done; } >"$CLUSTER/hosts"
     cat >"$CLUSTER/sshd_config" <<CONF
 HostKey $CLUSTER/ssh_host_key
 AuthorizedKeysFile $CLUSTER/ssh_key.pub
@@ -80,8 +80,11 @@ SlurmdParameters=config_overrides
 ReturnToService=2
 SlurmdTimeout=10
 KillWait=5
-NodeName=node[1-2] CPUs=$CPUS RealMemory=1000
-PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE
+MessageTimeout=5
+NodeName=node[1-$NODES] CPUs=$CPUS RealMemory=1000
+PartitionName=main Nodes=node[1-2] Default=YES
+PartitionName=pair2 Nodes=node[3-4]
+PartitionName=pair3 Nodes=node[5-6]
 CONF
 }
 
@@ -104,10 +107,10 @@ off() { on head kill -9 "$(node_pid "$1")"; }
 unplug() { on head ip link set "$1" down; }
 plug() { on head ip link set "$1" up; }
 
-# idle: waits until Slurm has both nodes.
+# idle: waits until Slurm has all nodes.
 idle() {
     for _ in $(seq 300); do
-        [ "$(on head sinfo -h -t idle -o %D 2>/dev/null)" = 2 ] && return
+        [ "$(on head sinfo -h -t idle -o %D 2>/dev/null)" = $NODES ] && return
         sleep 0.1
     done
     on head sinfo -N -l >&2
@@ -125,7 +128,7 @@ up() {
     launcher=$!
     for _ in $(seq 100); do [ -e "$CLUSTER/head.ready" ] && break; sleep 0.05; done
     pgrep -P $launcher >"$CLUSTER/head.pid" || { cat "$CLUSTER"/log/* >&2; down; exit 1; }
-    for node in $NODES; do boot "$node" || { down; exit 1; }; done
+    for node in $(seq -f node%g $NODES); do boot "$node" || { down; exit 1; }; done
     idle || { down; exit 1; }
 }
 
@@ -141,5 +144,5 @@ down() {
 [ ${#CLUSTER} -le 60 ] || die "$CLUSTER: too long a name for the sockets in it; give CLUSTER=FOLDER with up to 60 characters"
 case ${1:-} in
 possible | up | down | on | off | boot | unplug | plug | idle) "$@" ;;
-*) sed -n '2,18s/^# \{0,1\}//p' "$0"; [ "${1:-}" = --help ] || exit 2 ;;
+*) sed -n '2,16s/^# \{0,1\}//p' "$0"; [ "${1:-}" = --help ] || exit 2 ;;
 esac

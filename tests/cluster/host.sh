@@ -33,7 +33,7 @@ init() {
     start_munge
     if [ "$host" = head ]; then
         ip link add name bridge type bridge
-        ip address add 10.77.0.1/24 dev bridge
+        ip address add 10.77.0.10/24 dev bridge
         ip link set bridge up
         slurmctld
     else
