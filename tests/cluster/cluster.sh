@@ -12,7 +12,7 @@
 #   on HOST COMMAND...     runs a command on a host, in the current folder: cluster.sh on head sinfo
 #   off NODE, boot NODE    cuts a node's power: all its processes end at once; starts it again
 #   unplug NODE, plug NODE cuts a node from the network, while its processes go on; joins it again
-# The variable CLUSTER names the folder of its files, default /tmp/filteratlas-cluster; up to 60 characters.
+# The variable CLUSTER names the folder of its files, default /tmp/filteratlas-cluster.
 set -u
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 CLUSTER=${CLUSTER:-/tmp/filteratlas-cluster}
@@ -28,6 +28,7 @@ possible() {
     for tool in ip nsenter unshare munged slurmctld slurmd sbatch sshd ssh-keygen mpirun pgrep; do
         PATH=$PATH:/usr/sbin command -v $tool >/dev/null || { echo "$tool is missing (scripts/dependencies --tests)"; return 1; }
     done
+    [ -d /etc/slurm ] || { echo "/etc/slurm is missing, where this Slurm reads its configuration"; return 1; }
     unshare --net --uts --mount --ipc --pid --fork sh -c 'mount -t tmpfs none /run && ip link add name b type bridge &&
         ip link add name v0 type veth peer name v1' 2>/dev/null || { echo "no permission to make namespaces, mounts and a bridge"; return 1; }
 }
@@ -55,6 +56,7 @@ UserKnownHostsFile /dev/null
 StrictHostKeyChecking no
 LogLevel ERROR
 CONF
+    # JobRequeue=0: jobs come back only if they ask for it.
     # cred_expire is also how long a requeued job waits before it starts again (120 s by default). SlurmdTimeout is how
     # long a node may be silent before it is down and its jobs are requeued (300 s by default).
     cat >"$CLUSTER/slurm/slurm.conf" <<CONF
@@ -78,6 +80,7 @@ SelectTypeParameters=CR_Core
 SchedulerParameters=sched_interval=1,bf_interval=5
 SlurmdParameters=config_overrides
 ReturnToService=2
+JobRequeue=0
 SlurmdTimeout=10
 KillWait=5
 MessageTimeout=5
@@ -126,7 +129,7 @@ up() {
     setsid unshare --net --uts --mount --ipc --pid --fork --kill-child --mount-proc \
         bash "$HERE/tests/cluster/host.sh" init "$CLUSTER" head "$HERE" >"$CLUSTER/log/head" 2>&1 </dev/null &
     launcher=$!
-    for _ in $(seq 100); do [ -e "$CLUSTER/head.ready" ] && break; sleep 0.05; done
+    for _ in $(seq 400); do [ -e "$CLUSTER/head.ready" ] && break; sleep 0.05; done
     pgrep -P $launcher >"$CLUSTER/head.pid" || { cat "$CLUSTER"/log/* >&2; down; exit 1; }
     for node in $(seq -f node%g $NODES); do boot "$node" || { down; exit 1; }; done
     idle || { down; exit 1; }
@@ -141,7 +144,6 @@ down() {
     rm -rf "$CLUSTER"
 }
 
-[ ${#CLUSTER} -le 60 ] || die "$CLUSTER: too long a name for the sockets in it; give CLUSTER=FOLDER with up to 60 characters"
 case ${1:-} in
 possible | up | down | on | off | boot | unplug | plug | idle) "$@" ;;
 *) sed -n '2,16s/^# \{0,1\}//p' "$0"; [ "${1:-}" = --help ] || exit 2 ;;

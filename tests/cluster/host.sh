@@ -56,7 +56,7 @@ boot() {
     while ! pgrep -P $launcher >"$CLUSTER/$host.pid"; do kill -0 $launcher; sleep 0.05; done
     ip link add name "$host" type veth peer name eth0 netns "$(cat "$CLUSTER/$host.pid")"
     ip link set "$host" master bridge up
-    for _ in $(seq 100); do [ ! -e "$CLUSTER/$host.ready" ] || return 0; sleep 0.05; done
+    for _ in $(seq 400); do [ ! -e "$CLUSTER/$host.ready" ] || return 0; sleep 0.05; done
     cat "$CLUSTER/log/$host" >&2
     return 1
 }
