@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A cluster on this machine: the host "head" with slurmctld, and node1 to node6, two by two in three partitions, with
+# A cluster on this machine: the host "head" with slurmctld, and node1 to node6, two by two in partitions, with
 # slurmd and sshd. Each host has a
 # network, a hostname, processes, /tmp and /dev/shm of its own (Linux namespaces); they share the file system, and a bridge
 # on the head joins the nodes. Everything runs below one process, the head's init: when it ends, the kernel removes
@@ -85,7 +85,10 @@ SlurmdTimeout=10
 KillWait=5
 MessageTimeout=5
 NodeName=node[1-$NODES] CPUs=$CPUS RealMemory=1000
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
 PartitionName=main Nodes=node[1-2] Default=YES
+PartitionName=urgent Nodes=node[1-2] PriorityTier=2
 PartitionName=pair2 Nodes=node[3-4]
 PartitionName=pair3 Nodes=node[5-6]
 CONF

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The job scripts on a cluster of two nodes (cluster.sh): mpirun with a hostfile, Slurm with srun and with mpirun, limits,
-# signals, errors, lost nodes, job arrays. Whatever happens on the way, the atlas is the same bytes as one rank draws
+# signals, preemption, errors, lost nodes, job arrays. Whatever happens on the way, the atlas is the same bytes as one rank draws
 # undisturbed. Usage: tests/cluster/test.sh [NAME...] runs the tests of these names; without, all.
 # shellcheck source=tests/harness.sh disable=SC1091,SC2015,SC2016,SC2054 # awk's $2; commas in --layers
 . "$(dirname "$0")/../harness.sh"
@@ -167,6 +167,15 @@ usr1() {
     complete usr1 "$job" job
 }
 
+# A job of more weight takes the node.
+preempted() {
+    submit preempted --ntasks=4 --nodelist=node1 -- jobs/atlas.sbatch "${JOB[@]}"
+    until_true 30 working preempted
+    on head sbatch -Q --partition=urgent --nodelist=node1 --exclusive --output=/dev/null --wrap 'sleep 3'
+    check "preempted: Slurm requeues the job" until_true 20 restarted "$job" 1
+    complete preempted "$job" job
+}
+
 ends() {
     submit wrong --ntasks=2 -- jobs/atlas.sbatch "${QUICK[@]}" --layers block9_conv9
     until_true 20 over "$job"
@@ -242,7 +251,7 @@ run() {
 
 # Those that mostly wait run in the background, on nodes of their own.
 waiting=()
-[ $# -gt 0 ] || set -- power cable limit hostfile srun mpirun demo auto usr1 ends array
+[ $# -gt 0 ] || set -- power cable limit hostfile srun mpirun demo auto usr1 preempted ends array
 for test in "$@"; do
     case $test in
     power | cable | limit)
