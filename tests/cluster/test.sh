@@ -63,12 +63,15 @@ working() { [ "$(records "$SHARED/$1")" -gt "${2:-0}" ]; }
 restarted() { [ "$(field "$1" Restarts)" -ge "$2" ]; }
 said() { grep -Eq "$2" "$SHARED/$1.log" || { cat "$SHARED/$1.log"; false; }; }
 
+# explain NAME JOB: what the job's log and Slurm's say.
+explain() { { tail -n 25 "$SHARED/$1.log"; grep -h "JobId=$2 " "$CLUSTER/log/slurmctld"; field "$2" JobState; } | sed 's/^/#   /'; }
+
 # complete NAME JOB REFERENCE: the job ends well, with the same bytes.
 complete() {
-    until_true 90 over "$2"
+    until_true 180 over "$2"
     check "$1: the job completes" state_is "$2" COMPLETED
     check "$1: the same bytes as one rank undisturbed" same "$SHARED/$1" "$SHARED/$3"
-    state_is "$2" COMPLETED || { on head scontrol show job "$2"; tail -n 25 "$SHARED/$1.log" "$CLUSTER"/log/slurm*; } | sed 's/^/#   /'
+    state_is "$2" COMPLETED || explain "$1" "$2"
 }
 
 # Without Slurm ---------------------------------------------------------------------------------------------------------
