@@ -75,6 +75,17 @@ complete() {
 }
 
 # Without Slurm ---------------------------------------------------------------------------------------------------------
+usage() { ! env -u WEIGHTS bash "$1" >"$TEMPORARY/usage" 2>&1 && grep -q 'usage: WEIGHTS=FILE OUT=DIR' "$TEMPORARY/usage"; }
+
+alone() {
+    local script
+    for script in jobs/local.sh jobs/mpirun.sh jobs/atlas.sbatch jobs/layers.sbatch; do
+        check "alone: $script without WEIGHTS says how to use it" usage $script
+    done
+    check "alone: local.sh succeeds" env OUT="$SHARED/alone" bash tests/cluster/cluster.sh on head jobs/local.sh "${QUICK[@]}"
+    check "alone: the same bytes as one rank" same "$SHARED/alone" "$SHARED/quick"
+}
+
 # OpenBLAS's kernels for old processors, which round otherwise: whoever asks for them gets them on all hosts.
 hostfile() {
     local kernels=OPENBLAS_CORETYPE=Nehalem
@@ -254,7 +265,7 @@ run() {
 
 # Those that mostly wait run in the background, on nodes of their own.
 waiting=()
-[ $# -gt 0 ] || set -- power cable limit hostfile srun mpirun demo auto usr1 preempted ends array
+[ $# -gt 0 ] || set -- power cable limit alone hostfile srun mpirun demo auto usr1 preempted ends array
 for test in "$@"; do
     case $test in
     power | cable | limit)
