@@ -314,8 +314,8 @@ static int run_parse(struct run *run, int argc, char **argv, struct error *error
 int app_render(int argc, char **argv) {
     struct run run = {.start = clock_now()};
     struct error error;
+    stop_catch_signals(); /* first: one that comes while MPI starts must not kill the job */
     cluster_start(&run.cluster);
-    stop_catch_signals();
     gemm_use_one_thread();
     int status = run_parse(&run, argc, argv, &error);
     if (!status && !run.options.help) {

@@ -166,8 +166,9 @@ static int wait_for_readable(const char *path, const struct owner *self, double 
     return clock_now() - *readable > DEAD_SECONDS ? put_away(path, NULL, self, error) : STATUS_OK;
 }
 
+/* *dead: the last owner found dead, whose further locks need no watching. */
 static int take_one(const char *folder, const char *name, const char *path, const struct owner *self, bool patient,
-                    struct error *error) {
+                    struct owner *dead, struct error *error) {
     double start = clock_now(), readable = start;
     for (;;) {
         struct owner owner;
@@ -182,7 +183,10 @@ static int take_one(const char *folder, const char *name, const char *path, cons
             continue;
         }
         readable = clock_now();
-        if (judge(path, &owner, self) == OWNER_GONE) {
+        if (is_same(&owner, dead) || judge(path, &owner, self) == OWNER_GONE) {
+            struct owner left;
+            if (read_owner(path, &left) && is_same(&left, &owner))
+                *dead = owner; /* and not one that has just released it */
             status = put_away(path, &owner, self, error);
             if (status)
                 return status;
@@ -238,9 +242,10 @@ static void give_back(const struct lock *lock, int count) {
 
 static int take_all(const char *folder, const char *const *names, bool patient, struct lock *lock,
                     struct error *error) {
+    struct owner dead = {0};
     for (int i = 0; i < lock->count; i++) {
         snprintf(lock->path[i], sizeof *lock->path, "%s/units/.%s.lock", folder, names[i]);
-        int status = take_one(folder, names[i], lock->path[i], &lock->self, patient, error);
+        int status = take_one(folder, names[i], lock->path[i], &lock->self, patient, &dead, error);
         if (status) {
             give_back(lock, i);
             return status;
