@@ -233,6 +233,18 @@ static double silence(const struct run *run) {
     return run->options.rank_timeout + run->options.batch * flops / 1e10;
 }
 
+/* Kernels round each in their own way: on processors of two kinds the pictures depend on who drew them. Collective. */
+static void warn_of_other_kernels(const struct run *run) {
+    char mine[CLUSTER_TEXT_SIZE], other[CLUSTER_TEXT_SIZE];
+    snprintf(mine, sizeof mine, "%s, %s", winograd_kernels_name(run->network.kernels), gemm_description());
+    int rank = cluster_find_other(&run->cluster, mine, other);
+    if (rank > 0 && run->cluster.rank == 0)
+        fprintf(stderr,
+                "filteratlas: rank %d on %s: computes with %s, rank 0 with %s: their pictures are not the same bytes; "
+                "use nodes of one kind and the same OPENBLAS variables\n",
+                rank, run->cluster.hosts[rank], other, mine);
+}
+
 /* What a person should know before it begins. */
 static void print_notices(const struct run *run) {
     const struct shared *shared = &run->shared;
@@ -272,6 +284,7 @@ static int draw(struct run *run, struct error *error) {
         .context = &run->progress,
         .lines = run->lines};
     memcpy(coordination.publish, run->selection.layer, sizeof coordination.publish);
+    warn_of_other_kernels(run);
     if (first && !run->options.quiet)
         print_header(run);
     if (first) {
