@@ -4,13 +4,13 @@
  *   DIR/job.txt                        one "name = value" line per entry
  *   DIR/filters/block5_conv1/0042.png  the picture of a live filter
  *   DIR/units/block5_conv1/00005.txt   the record of unit 5 of the layer, dead filters included
- *   DIR/units/block5_conv1/00005.csv   the losses of every iteration, with --trace
+ *   DIR/units/block5_conv1/00005.CRC.csv   the losses of every iteration, with --trace
  *
  * A record is text: a first line "filteratlas unit 1", then one line per filter in rising order,
  * "INDEX live|dead LOSS SECONDS RANK BYTES CRC" (loss with 17 digits; length and CRC-32 of the PNG file, 0 0 for dead
  * filters) and, if it was rescued, " retry N" or " leak", then "crc CRC" over all lines before. A filter counts as
  * drawn only when its record is whole and its file matches it. A unit with a trace has the line "trace BYTES CRC"
- * before the last. Rank 0 alone writes to a store; ranks of its node read from it. */
+ * before the last; CRC is part of the trace's name, so that record and trace change together. Rank 0 alone writes to a store; ranks of its node read from it. */
 #ifndef FILTERATLAS_STORE_H
 #define FILTERATLAS_STORE_H
 

@@ -97,13 +97,24 @@ static int write_data(const struct store *store, const struct store_layer *layer
     return status;
 }
 
+/* Half a megabyte that only another version of the program changes. */
+static bool is_there(const char *path, const struct page_asset *asset) {
+    struct text found = {0};
+    struct error ignored;
+    bool same = text_read(path, &found, &ignored) == STATUS_OK && found.size == asset->size &&
+                !memcmp(found.bytes, asset->bytes, asset->size);
+    text_free(&found);
+    return same;
+}
+
 static int write_assets(const struct store *store, struct error *error) {
     int status = STATUS_OK;
     for (const struct page_asset *asset = page_assets; asset->name && !status; asset++) {
         char path[DURABLE_PATH_SIZE];
         const char *folder = strcmp(asset->name, "index.html") ? "/page" : "";
         snprintf(path, sizeof path, "%s%s/%s", store->folder, folder, asset->name);
-        status = durable_write(path, asset->bytes, asset->size, error);
+        if (!is_there(path, asset))
+            status = durable_write(path, asset->bytes, asset->size, error);
     }
     return status;
 }

@@ -1,6 +1,7 @@
 #include "record.h"
 
 #include "filteratlas/text.h"
+#include "trace_file.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -56,23 +57,6 @@ static bool is_whole(const struct text *text) {
            crc == record_checksum(text->bytes, text->size - tail);
 }
 
-/* Whether the trace beside the record at path is what the record says of it. */
-static bool trace_matches(const char *path, const char *record) {
-    const char *line = strstr(record, "\ntrace ");
-    size_t size;
-    uint32_t crc;
-    if (!line || sscanf(line + 1, "trace %zu %" SCNx32, &size, &crc) != 2)
-        return true;
-    char trace_path[DURABLE_PATH_SIZE];
-    struct text trace = {0};
-    struct error ignored;
-    snprintf(trace_path, sizeof trace_path, "%.*scsv", (int)(strlen(path) - strlen("txt")), path);
-    bool matches = text_read(trace_path, &trace, &ignored) == STATUS_OK && trace.size == size &&
-                   record_checksum(trace.bytes, trace.size) == crc;
-    text_free(&trace);
-    return matches;
-}
-
 int record_read(const char *path, struct store_layer *layer, bool *broken, struct error *error) {
     struct text text = {0};
     *broken = false;
@@ -80,7 +64,7 @@ int record_read(const char *path, struct store_layer *layer, bool *broken, struc
         return STATUS_OK;
     int status = text_read(path, &text, error);
     if (!status)
-        *broken = !is_whole(&text) || !trace_matches(path, text.bytes);
+        *broken = !is_whole(&text) || !trace_file_matches(path, text.bytes);
     if (!status && !*broken) {
         struct store_filter filter;
         for (char *line = strchr(text.bytes, '\n'); line && !status; line = strchr(line + 1, '\n'))

@@ -29,12 +29,15 @@ disturbed() {
         LD_PRELOAD=$SHIM render "$1" "${JOB[@]}"
 }
 
-# contents DIR: name and hash of every file under its final name, but for who drew it and how long it took.
+# contents DIR: name and hash of every file under its final name, but for who drew it and how long it took; of records and
+# traces the lines, since a unit may be committed in pieces.
 contents() {
-    (cd "$1" && find . -type f ! -name '.*' ! -path './units/*.txt' ! -name losses.csv -exec sha256sum {} +
-     for file in losses.csv units/*/*.txt; do
-         [ ! -f "$file" ] || echo "$(awk -F'[ ,]' '/,/ { NF = 4 } NF == 7 { $4 = $5 = "-" } !/^crc/' "$file" | sha256sum) $file"
-     done) | sort
+    (cd "$1" && find . -type f ! -name '.*' ! -path './units/*' ! -name losses.csv -exec sha256sum {} +
+     [ ! -f losses.csv ] || echo "$(cut -d, -f1-4 losses.csv | sha256sum) losses.csv"
+     for file in units/*/*.txt; do
+         [ ! -f "$file" ] || awk -v file="$file" '!/^(trace|crc)/ { $4 = $5 = "-"; print file, $0 }' "$file"
+     done
+     for file in units/*/*.csv; do [ ! -f "$file" ] || sed "s|^|${file%.*.csv} |" "$file"; done) | sort -u
 }
 
 same() { diff <(contents "$1") <(contents "${2:-reference}"); }
@@ -86,7 +89,7 @@ done <calls.calls
 crash() {
     local dir=crash$1 status
     disturbed "$dir" "$1" "$2"; status=$?
-    [ $status -eq 99 ] || { echo "the crash did not happen: status $status"; return 1; }
+    [ $status -eq 99 ] || { echo "the crash did not happen: status $status"; cat "$dir.err"; return 1; }
     partial "$dir" || { echo "a file that the reference has not"; return 1; }
     completes "$dir" "${JOB[@]}" && [ ! -s "$dir.err" ] || { cat "$dir.err"; return 1; }
     rm -rf "$dir"
@@ -170,7 +173,7 @@ for size in 0 100; do
     truncate -s $size damage/units/block1_conv1/00001.txt
     check "a record cut to $size bytes is found and mended" mended
 done
-flip damage/units/block1_conv1/00001.csv 60
+flip damage/units/block1_conv1/00001.*.csv 60
 check "a flipped byte in a unit's trace is found and mended" mended
 
 # The folder goes away -------------------------------------------------------------------------------------------------
