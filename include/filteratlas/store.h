@@ -10,7 +10,8 @@
  * "INDEX live|dead LOSS SECONDS RANK BYTES CRC" (loss with 17 digits; length and CRC-32 of the PNG file, 0 0 for dead
  * filters) and, if it was rescued, " retry N" or " leak", then "crc CRC" over all lines before. A filter counts as
  * drawn only when its record is whole and its file matches it. A unit with a trace has the line "trace BYTES CRC"
- * before the last; CRC is part of the trace's name, so that record and trace change together. Rank 0 alone writes to a store; ranks of its node read from it. */
+ * before the last; CRC is part of the trace's name, so that record and trace change together. Rank 0 alone writes to a
+ * store; ranks of its node read from it. */
 #ifndef FILTERATLAS_STORE_H
 #define FILTERATLAS_STORE_H
 
@@ -56,6 +57,8 @@ struct store {
     char job_digest[SHA256_HEX_SIZE];     /* of job.txt */
     bool rescues;                         /* job.txt has an entry "dead": filters may be rescued */
     const struct lock *lock;              /* what the writer holds, or NULL; not owned */
+    bool (*goes_on)(void *context);       /* asked now and then while a layer's files are made; NULL: always */
+    void *context;
 };
 
 /* Makes the folder and job.txt, or checks that the job.txt there says the same: if not, STATUS_OTHER_JOB with a message

@@ -61,7 +61,7 @@ static int lock_layers(struct run *run, struct error *error) {
     for (int l = 0; l < run->weights.net.layers; l++)
         if (run->selection.layer[l])
             names[count++] = run->weights.net.layer[l].name;
-    int status = lock_take(run->store.folder, names, count, false, &run->lock, error);
+    int status = lock_take(run->store.folder, names, count, NULL, &run->lock, error);
     run->store.lock = run->lock;
     return status;
 }
@@ -147,9 +147,13 @@ static int share_weights(struct run *run, int deepest, struct error *error) {
                          (float *)((char *)run->shared.bytes + before), &run->network, error);
 }
 
-static int publish_layer(const void *context, const char *layer, struct text *line, struct error *error) {
+static int publish_layer(const void *context, const char *layer, ascent_goes_on *goes_on, void *link, struct text *line,
+                         struct error *error) {
     const struct run *run = context;
-    return command_publish_layer(&run->store, layer, &run->options, line, error);
+    struct store store = run->store;
+    store.goes_on = goes_on;
+    store.context = link;
+    return command_publish_layer(&store, layer, &run->options, run->damaged > 0, line, error);
 }
 
 /* Weights, tables and memory on every rank. */
@@ -158,6 +162,7 @@ static int prepare_all(struct run *run, struct error *error) {
     cluster_broadcast(&deepest, sizeof deepest);
     cluster_broadcast(run->store.folder, sizeof run->store.folder);
     cluster_broadcast(run->store.job_digest, sizeof run->store.job_digest);
+    cluster_broadcast(&run->damaged, sizeof run->damaged);
     int status = cluster_agree(&run->cluster, share_weights(run, deepest, error), error);
     if (status)
         return status;
@@ -249,7 +254,8 @@ static void warn_of_other_kernels(const struct run *run) {
 static void print_notices(const struct run *run) {
     const struct shared *shared = &run->shared;
     if (run->damaged)
-        fprintf(stderr, "filteratlas: %s: %d filters are damaged or incomplete in the store and are drawn again\n",
+        fprintf(stderr,
+                "filteratlas: %s: %d filters are damaged or incomplete in the store; those selected are drawn again\n",
                 run->options.out, run->damaged);
     if (shared->nodes_without)
         fprintf(
@@ -261,7 +267,7 @@ static void print_notices(const struct run *run) {
 
 /* The files of all layers together, and what there is to say at the end. */
 static int finish(struct run *run, struct error *error) {
-    int status = command_publish_tables(&run->store, &run->options, error);
+    int status = command_publish_tables(&run->store, &run->options, run->damaged > 0, error);
     if (status || run->options.quiet)
         return status;
     for (int l = 0; l < VGG_MAX_LAYERS; l++)

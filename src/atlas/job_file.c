@@ -143,6 +143,7 @@ int store_open(const char *folder, const struct store_entry *job, int entries, s
     struct text wanted = {0}, found = {0};
     char path[DURABLE_PATH_SIZE];
     store->lock = NULL;
+    store->goes_on = NULL;
     int status = set_folder(folder, store, error);
     if (!status)
         status = make_folders(store->folder, error);
@@ -169,6 +170,7 @@ int store_open_existing(const char *folder, struct store *store, struct error *e
     struct text found = {0};
     char path[DURABLE_PATH_SIZE];
     store->lock = NULL;
+    store->goes_on = NULL;
     int status = set_folder(folder, store, error);
     if (status)
         return status;

@@ -65,22 +65,48 @@ static int write_part(const struct store *store, const char *layer, const struct
     return status ? status : closed;
 }
 
-/* Removes vgg_<layer>_<k>x<k>.png of every k but `grid`. */
+/* The k of vgg_<layer>_<k>x<k>.png, or 0 if name is none of the layer's mosaics. */
+static int grid_of(const char *name, const char *layer) {
+    char prefix[64];
+    int length = snprintf(prefix, sizeof prefix, "vgg_%s_", layer), k, l, end = 0;
+    if (strncmp(name, prefix, length) || sscanf(name + length, "%dx%d.png%n", &k, &l, &end) != 2)
+        return 0;
+    return end && !name[length + end] && k == l ? k : 0;
+}
+
+/* Whether name is the temporary name of a mosaic of the layer, left by a process that was killed. */
+static bool is_left_over(const char *name, const char *layer) {
+    char inner[256];
+    size_t length = strlen(name), tail = strlen(".part");
+    if (name[0] != '.' || length <= tail + 1 || length >= sizeof inner || strcmp(name + length - tail, ".part") != 0)
+        return false;
+    snprintf(inner, sizeof inner, "%.*s", (int)(length - tail - 1), name + 1);
+    return grid_of(inner, layer) > 0;
+}
+
+/* Removes the layer's mosaics of another grid, and what a killed process left of one. */
 static void remove_older(const struct store *store, const char *layer, int grid) {
     DIR *folder = opendir(store->folder);
-    char prefix[64];
-    int length = snprintf(prefix, sizeof prefix, "vgg_%s_", layer);
     for (struct dirent *entry; folder && (entry = readdir(folder));) {
-        int k, l, end = 0;
-        if (strncmp(entry->d_name, prefix, length) || sscanf(entry->d_name + length, "%dx%d.png%n", &k, &l, &end) != 2)
-            continue;
         char path[DURABLE_PATH_SIZE + 256];
+        int k = grid_of(entry->d_name, layer);
         snprintf(path, sizeof path, "%s/%s", store->folder, entry->d_name);
-        if (end && !entry->d_name[length + end] && k == l && k != grid)
+        if ((k && k != grid) || is_left_over(entry->d_name, layer))
             unlink(path);
     }
     if (folder)
         closedir(folder);
+}
+
+bool mosaic_find(const struct store *store, const char *layer, char path[DURABLE_PATH_SIZE]) {
+    DIR *folder = opendir(store->folder);
+    bool found = false;
+    for (struct dirent *entry; folder && !found && (entry = readdir(folder));)
+        if ((found = grid_of(entry->d_name, layer) > 0))
+            snprintf(path, DURABLE_PATH_SIZE, "%s/%.250s", store->folder, entry->d_name);
+    if (folder)
+        closedir(folder);
+    return found;
 }
 
 int mosaic_write(const struct store *store, const struct store_layer *layer, const struct mosaic_options *options,

@@ -10,11 +10,13 @@
 
 #include <errno.h>
 #include <ftw.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <zlib.h>
 
 enum { CHANNELS = 3, SHEET_THUMBNAIL = 128, COVER_THUMBNAIL = 192, COVER_MOST = 8, QUALITY = 85 };
 
@@ -156,11 +158,24 @@ static int write_tiles(const struct store *store, const char *layer, struct maki
     return status ? status : closed;
 }
 
-static int write_geometry(const char *layer, const struct making *making, struct error *error) {
+/* Of all that the folder is made from, and of the program that makes it. */
+static uint32_t digest_of(const struct store_layer *layer) {
+    struct text text = {0};
+    text_append(&text, "%s\n", FILTERATLAS_VERSION);
+    for (int i = 0; i < layer->count; i++) {
+        const struct store_filter *f = &layer->filter[i];
+        text_append(&text, "%d %d %.17g %08" PRIx32 "\n", f->index, f->dead, f->loss, f->crc);
+    }
+    uint32_t digest = (uint32_t)crc32_z(0, (const unsigned char *)text.bytes, text.size);
+    text_free(&text);
+    return digest;
+}
+
+static int write_geometry(const struct store_layer *layer, const struct making *making, struct error *error) {
     char path[DURABLE_PATH_SIZE + 16];
     struct text text = {0};
     const struct strip *strip = &making->strip;
-    text_append(&text, "filteratlas.sheet(\"%s\", {\n", layer);
+    text_append(&text, "filteratlas.sheet(\"%s\", {\n\"digest\": \"%08" PRIx32 "\",\n", layer->name, digest_of(layer));
     text_append(&text, "\"columns\": %d, \"rows\": %d, \"width\": %d, \"height\": %d, \"margin\": %d,\n",
                 making->columns, making->rows, strip->width, strip->height, strip->margin);
     text_append(&text, "\"tile\": %d, \"levels\": %d, \"thumbnail\": [%d, %d],\n", PYRAMID_TILE,
@@ -176,12 +191,13 @@ static int write_geometry(const char *layer, const struct making *making, struct
     return status;
 }
 
-static int fill_folder(const struct store *store, const char *layer, struct making *making, struct error *error) {
+static int fill_folder(const struct store *store, const struct store_layer *layer, struct making *making,
+                       struct error *error) {
     making->columns = (int)ceil(sqrt(making->count));
     making->rows = (making->count + making->columns - 1) / making->columns;
-    int status = lay_out(store, layer, making, error);
+    int status = lay_out(store, layer->name, making, error);
     if (!status)
-        status = write_tiles(store, layer, making, error);
+        status = write_tiles(store, layer->name, making, error);
     if (!status)
         status = sheet_write(&making->sheet, making->folder, "sheet.jpg", error);
     if (!status)
@@ -236,10 +252,26 @@ int page_write_layer(const struct store *store, const struct store_layer *layer,
     if (!status && making.count) {
         status = durable_make_folder(making.folder, error);
         if (!status)
-            status = fill_folder(store, layer->name, &making, error);
+            status = fill_folder(store, layer, &making, error);
     }
     if (!status)
         status = replace_folder(page, layer->name, making.count ? making.folder : NULL, error);
+    if (status) {
+        struct error ignored; /* the first one counts; what can't be removed now is removed next time */
+        remove_folder(making.folder, &ignored);
+    }
     free(making.live);
     return status;
+}
+
+bool page_layer_is_current(const struct store *store, const struct store_layer *layer) {
+    char path[DURABLE_PATH_SIZE];
+    struct text text = {0};
+    struct error ignored;
+    uint32_t digest;
+    snprintf(path, sizeof path, "%s/page/%s/sheet.js", store->folder, layer->name);
+    bool current = text_read(path, &text, &ignored) == STATUS_OK &&
+                   sscanf(text.bytes, "%*[^\n]\n\"digest\": \"%" SCNx32, &digest) == 1 && digest == digest_of(layer);
+    text_free(&text);
+    return current;
 }

@@ -32,6 +32,8 @@ int strip_open(const struct store *store, const char *layer, const struct store_
                struct strip *strip, struct error *error) {
     int status = STATUS_OK;
     close_pictures(strip);
+    if (store->goes_on && !store->goes_on(store->context))
+        return error_set(error, STATUS_STOPPED, "stopped");
     if (!strip->reader && !(strip->reader = calloc(strip->grid, sizeof(struct png_reader *))))
         return error_memory(error, strip->grid * 8.0, "reading pictures");
     for (int i = 0; i < count && !status; i++) {

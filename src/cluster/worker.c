@@ -69,7 +69,7 @@ static int draw_unit(const struct drawing *drawing, const struct unit *unit, str
 static int publish_layer(const struct drawing *drawing, const struct unit *unit, struct link *link,
                          struct error *error) {
     struct text line = {0};
-    int status = drawing->publish(drawing->context, drawing->net->layer[unit->layer].name, &line, error);
+    int status = drawing->publish(drawing->context, drawing->net->layer[unit->layer].name, goes_on, link, &line, error);
     struct report *report = status ? NULL : report_make(REPORT_PUBLISHED, unit, 0, line.size + 1);
     if (!status && !report)
         status = error_memory(error, (double)line.size, "a report");

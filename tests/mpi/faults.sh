@@ -32,7 +32,7 @@ disturbed() {
 # contents DIR: name and hash of every file under its final name, but for who drew it and how long it took; of records and
 # traces the lines, since a unit may be committed in pieces.
 contents() {
-    (cd "$1" && find . -type f ! -name '.*' ! -path './units/*' ! -name losses.csv -exec sha256sum {} +
+    (cd "$1" && find . -type f ! -path '*/.*' ! -path './units/*' ! -name losses.csv -exec sha256sum {} +
      [ ! -f losses.csv ] || echo "$(cut -d, -f1-4 losses.csv | sha256sum) losses.csv"
      for file in units/*/*.txt; do
          [ ! -f "$file" ] || awk -v file="$file" '!/^(trace|crc)/ { $4 = $5 = "-"; print file, $0 }' "$file"
@@ -175,6 +175,13 @@ for size in 0 100; do
 done
 flip damage/units/block1_conv1/00001.*.csv 60
 check "a flipped byte in a unit's trace is found and mended" mended
+
+rm damage/filters/block1_conv1/0005.png
+unselected() {
+    render damage "${JOB[@]}" --filters 0:3 && [ "$(wc -l <damage.err)" -eq 1 ] && ! grep -q '^block1_conv1,5,' damage/losses.csv
+}
+check "a picture is missing that isn't selected: the others are published without it" unselected
+check "and drawn again when it is" mended
 
 # The folder goes away -------------------------------------------------------------------------------------------------
 # soon FILE...: waits up to 20 s until one is there.

@@ -64,6 +64,12 @@ if [ "$(id -u)" -eq 0 ] && mkdir small && mount -t tmpfs -o size=1m none small 2
         test "$(wc -l <fallback.err) $(grep -c "^filteratlas: $(hostname): .*--no-shared" fallback.err)" = '1 1'
     check "--no-shared says nothing" draw quiet 3 --no-shared
     check "--no-shared: nothing on standard error" test ! -s quiet.err
+    # Room for one of two jobs, which both see it free: tables of 38 MB.
+    mount -o remount,size=70m small
+    draw one 2 --layers block5_conv2 -q & first=$!
+    draw other 2 --layers block4_conv2,block5_conv2 -q; status=$?
+    wait $first; status=$status$?
+    check "two jobs that start where there is room for one: both complete ($status)" test $status = 00
     unset OMPI_MCA_osc_sm_backing_directory
 else
     echo "ok - too little shared memory # SKIP only root may mount a small file system"

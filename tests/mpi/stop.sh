@@ -148,6 +148,28 @@ check "--time-limit auto with the end in 8 s: status 75, not $status" test $stat
 check "--time-limit auto with the end in 8 s: in time ($took ms)" test $took -lt 8000
 unset SLURM_JOB_END_TIME
 
+# Files of layers take a while, too: large pictures, soon drawn.
+FILES=(--weights "$WEIGHTS" --size 400 --upscaling-steps 1 --upscaling-factor 4 --epochs 1 --dead leak --layers 'block5_*' --filters 0:64)
+start 2 files "${FILES[@]}"; ended 120; status=$?
+check "an atlas of large pictures" test $status -eq 0
+cp -r files files.reference
+rm -rf files/page files/vgg* files/index.html files/losses.csv
+start 2 files "${FILES[@]}"
+for _ in $(seq 200); do compgen -G 'files/page/.*.part' >/dev/null && break; sleep 0.05; done
+kill -TERM "$launcher"; began=$(date +%s%N)
+ended 20; status=$?
+check "SIGTERM while files are made: in time ($took ms)" test $took -lt 7000
+check "SIGTERM while files are made: no file half-made" test -z "$(find files/page -path '*/.*' -prune -o -name 'sheet.jpg' -print | while read -r f; do [ -s "${f%/*}/sheet.js" ] || echo "$f"; done)"
+runs=0 status=75
+while [ $status -eq 75 ] && [ $runs -lt 20 ]; do
+    start 2 files "${FILES[@]}" --time-limit 0:05
+    ended 30; status=$?
+    runs=$((runs + 1))
+    [ $status -ne 75 ] || check "--time-limit 0:05 while files are made: in time ($took ms)" test $took -lt 20000
+done
+check "--time-limit while files are made: they get made, after $runs runs" test $status -eq 0
+check "--time-limit while files are made: the same files" diff -r -x units -x losses.csv files files.reference
+
 # Ranks that hang or die -----------------------------------------------------------------------------------------------
 start 3 hang "${JOB[@]}" --rank-timeout 2
 working hang
