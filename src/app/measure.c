@@ -5,7 +5,14 @@
 #include "filteratlas/noise.h"
 #include "filteratlas/pages.h"
 
+#include <math.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { MOST_PROCESSES = 256 };
 
 static const double SECONDS = 2;
 static const struct objective mean; /* of the whole map */
@@ -33,30 +40,84 @@ static bool iterate(const struct network *network, struct network_memory *memory
     return live > 0;
 }
 
-/* The largest octave, which takes most of a picture's time, and the smallest. Deep filters are dead at first sight in
- * some networks: then a layer further up. */
-static int measure_scale(const struct network *network, struct network_memory *memory, const struct octaves *octaves,
-                         int deepest, int batch, double *scale, struct error *error) {
-    int largest = octaves->steps - 1, height = octaves->height[largest], width = octaves->width[largest];
-    size_t bytes = 2 * sizeof(float) * (size_t)height * width * 3 * batch;
-    float *pictures = malloc(bytes);
-    if (!pictures)
+/* What is measured: single iterations of a layer at the largest octave, which takes most of a picture's time, and at
+ * the smallest, in batches. */
+struct trial {
+    const struct network *network;
+    struct network_memory *memory;
+    const struct octaves *octaves;
+    int layer, batch;
+    float *pictures;
+    double measured, nominal; /* seconds */
+};
+
+static void try_once(struct trial *trial) {
+    iterate(trial->network, trial->memory, trial->octaves, trial->octaves->steps - 1, trial->layer, 1, trial->pictures,
+            &trial->measured, &trial->nominal);
+    iterate(trial->network, trial->memory, trial->octaves, 0, trial->layer, trial->batch, trial->pictures,
+            &trial->measured, &trial->nominal);
+}
+
+/* Other processes that do the same meanwhile, as ranks would: cores share memory and the clock's budget. They end with
+ * this one. Where one can't be started, there are fewer. */
+static int start_company(struct trial *trial, int count, pid_t *company) {
+    int started = 0;
+    for (; started < count; started++) {
+        company[started] = fork();
+        if (company[started] < 0)
+            break;
+        if (company[started] == 0) {
+            prctl(PR_SET_PDEATHSIG, SIGKILL);
+            for (;;)
+                try_once(trial);
+        }
+    }
+    return started;
+}
+
+static void end_company(const pid_t *company, int count) {
+    for (int i = 0; i < count; i++)
+        kill(company[i], SIGKILL);
+    for (int i = 0; i < count; i++)
+        waitpid(company[i], NULL, 0);
+}
+
+/* Processes that measure at once: as many as ranks would be on this machine, but with room in a quarter of what memory
+ * is free. */
+static int company_size(int ranks, double rank_bytes) {
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    double room = (double)sysconf(_SC_AVPHYS_PAGES) * (double)sysconf(_SC_PAGESIZE) / 4 / rank_bytes;
+    double processes = fmin(fmin(ranks, (double)cores), fmax(room, 1));
+    return (int)fmin(processes, MOST_PROCESSES);
+}
+
+/* Deep filters are dead at first sight in some networks: then a layer further up is measured. */
+static int measure_scale(struct trial *trial, int processes, double *scale, struct error *error) {
+    const struct octaves *octaves = trial->octaves;
+    int largest = octaves->steps - 1;
+    size_t bytes = 2 * sizeof(float) * (size_t)octaves->height[largest] * octaves->width[largest] * 3 * trial->batch;
+    trial->pictures = malloc(bytes);
+    if (!trial->pictures)
         return error_memory(error, (double)bytes, "a measurement");
-    double measured = 0, nominal = 0, ignored = 0, start = clock_now();
-    int layer = deepest;
-    while (!iterate(network, memory, octaves, 0, layer, batch, pictures, &ignored, &ignored) && layer > 0)
-        layer--;
-    do {
-        iterate(network, memory, octaves, largest, layer, 1, pictures, &measured, &nominal);
-        iterate(network, memory, octaves, 0, layer, batch, pictures, &measured, &nominal);
-    } while (clock_now() - start < SECONDS);
-    *scale = measured / nominal;
-    free(pictures);
+    double ignored = 0;
+    pid_t company[MOST_PROCESSES];
+    while (!iterate(trial->network, trial->memory, octaves, 0, trial->layer, trial->batch, trial->pictures, &ignored,
+                    &ignored) &&
+           trial->layer > 0)
+        trial->layer--;
+    try_once(trial); /* the memory's first touch takes time of its own */
+    int others = start_company(trial, processes - 1, company);
+    trial->measured = trial->nominal = 0;
+    for (double start = clock_now(); clock_now() - start < SECONDS;)
+        try_once(trial);
+    end_company(company, others);
+    *scale = trial->measured / trial->nominal;
+    free(trial->pictures);
     return STATUS_OK;
 }
 
 /* Memory that nothing is written to isn't there yet: without a measurement, this takes no time and no room. */
-int measure(const struct weights *weights, const struct ascent_job *job, int deepest, int batch, bool timed,
+int measure(const struct weights *weights, const struct ascent_job *job, int deepest, int batch, int ranks,
             struct measurement *measurement, struct error *error) {
     size_t table_bytes = network_table_bytes(&weights->net, &job->octaves, deepest);
     float *tables = pages_allocate(table_bytes);
@@ -70,9 +131,11 @@ int measure(const struct weights *weights, const struct ascent_job *job, int dee
         status = network_memory_make(&network, &job->octaves, deepest, batch, &memory, error);
     if (!status)
         measurement->rank_bytes = (double)memory.bytes + ascent_picture_bytes(job, batch);
-    if (!status && timed) {
+    if (!status && ranks) {
+        struct trial trial = {&network, &memory, &job->octaves, .layer = deepest, .batch = batch};
+        measurement->processes = company_size(ranks, measurement->rank_bytes);
         network_fill_tables(&network, 0, 1);
-        status = measure_scale(&network, &memory, &job->octaves, deepest, batch, &measurement->scale, error);
+        status = measure_scale(&trial, measurement->processes, &measurement->scale, error);
     }
     network_memory_free(&memory);
     network_free(&network);

@@ -7,13 +7,14 @@
 
 struct measurement {
     double scale;      /* seconds here for a nominal second of cost.h; 0 without a measurement */
+    int processes;     /* that measured at once */
     double node_bytes; /* weights and tables, once per node */
     double rank_bytes; /* each rank's own */
 };
 
-/* For drawing layers up to `deepest` in batches of `batch`. With `timed`, draws single iterations for about two
- * seconds. */
-int measure(const struct weights *weights, const struct ascent_job *job, int deepest, int batch, bool timed,
+/* For drawing layers up to `deepest` in batches of `batch`. With ranks > 0, draws single iterations for about two
+ * seconds, on as many cores as so many ranks would take of this machine. */
+int measure(const struct weights *weights, const struct ascent_job *job, int deepest, int batch, int ranks,
             struct measurement *measurement, struct error *error);
 
 #endif

@@ -162,7 +162,8 @@ static void print_basis(const struct plan *plan) {
     else if (plan->options->speed > 0)
         printf("At %g GF/s per rank, if no filter dies:\n", plan->options->speed);
     else
-        printf("At %.0f GF/s per rank, measured here on one core, if no filter dies:\n", gflops);
+        printf("At %.0f GF/s per rank, measured here on %d core%s at once, if no filter dies:\n", gflops,
+               plan->measurement.processes, plan->measurement.processes == 1 ? "" : "s");
 }
 
 static int print_plan(const struct plan *plan, struct error *error) {
@@ -199,6 +200,13 @@ static int scale_to_speed(struct plan *plan, struct error *error) {
     return status;
 }
 
+static int most_ranks(const struct options *options) {
+    int most = 1;
+    for (int i = 0; i < options->ranks_count; i++)
+        most = options->ranks[i] > most ? options->ranks[i] : most;
+    return most;
+}
+
 static int make_plan(struct plan *plan, struct error *error) {
     const struct options *options = plan->options;
     const struct vgg *net = &plan->weights.net;
@@ -212,8 +220,8 @@ static int make_plan(struct plan *plan, struct error *error) {
     if (!status && options->costs)
         status = cost_file_read(options->costs, net, &plan->list, &plan->costs, error);
     if (!status)
-        status = measure(&plan->weights, &plan->job, deepest_selected(plan), options->batch, timed, &plan->measurement,
-                         error);
+        status = measure(&plan->weights, &plan->job, deepest_selected(plan), options->batch,
+                         timed ? most_ranks(options) : 0, &plan->measurement, error);
     plan->scale = timed ? plan->measurement.scale : 0;
     return status || timed ? status : scale_to_speed(plan, error);
 }
