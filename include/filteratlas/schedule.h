@@ -45,31 +45,33 @@ int unit_list_make(const struct vgg *net, const struct octaves *octaves, int epo
                    const void *context, struct unit_list *list, struct error *error);
 void unit_list_free(struct unit_list *list);
 
-/* A rank's share of the units, largest first. */
+/* A rank's share of the work, largest pieces first. */
 struct slice {
-    int *unit; /* [units] positions in the list */
-    int units;
+    int *piece; /* [pieces] positions in the schedule */
+    int pieces;
     int next;    /* the first that is not handed out whole */
     double cost; /* of what is not handed out */
 };
 
 struct schedule {
     const struct unit_list *list; /* must outlive the schedule */
-    struct unit *rest;            /* [list->count] what of each unit is not handed out */
-    struct slice *slice;          /* [ranks] */
+    struct unit *piece;           /* [pieces] units, or parts of them: what is not handed out */
+    int pieces;
+    struct slice *slice; /* [ranks] */
     int ranks;
     double cost; /* of what is not handed out */
 };
 
-/* Disjoint slices over all layers, balanced by cost: units from the largest down, each to the rank with least so far
- * (Graham, "Bounds on multiprocessing timing anomalies", 1969). Any number of ranks, more than units too. */
+/* Disjoint slices over all layers, balanced by cost: from the largest down, each to the rank with least so far (Graham,
+ * "Bounds on multiprocessing timing anomalies", 1969). Any number of ranks, more than units too: a unit that is more
+ * than half of an equal share is divided into pieces. A picture's bytes don't depend on its company, and the pieces of
+ * a unit are committed to one record. */
 int schedule_make(const struct unit_list *list, int ranks, struct schedule *schedule, struct error *error);
 void schedule_free(struct schedule *schedule);
 
-/* Hands out the next piece of work for a rank: of its own slice, else of the slice with most left. A piece is a unit,
- * or where a unit is more than half of an equal share of what is left, as many of its filters, at least one (guided
- * self-scheduling: Polychronopoulos & Kuck, IEEE Trans. Computers 36(12), 1987). A picture's bytes don't depend on its
- * company, and the pieces of a unit are committed to one record. False when all is out. */
+/* Hands out the next piece of work for a rank: of its own slice, else of the slice with most left; never more than half
+ * of an equal share of what is left then, but at least one filter (guided self-scheduling: Polychronopoulos & Kuck,
+ * IEEE Trans. Computers 36(12), 1987). False when all is out. */
 bool schedule_next(struct schedule *schedule, int rank, struct unit *piece);
 
 /* What a run would be. */

@@ -113,19 +113,21 @@ static int print_slices(const struct vgg *net, const struct unit_list *list, int
     struct schedule schedule;
     int status = schedule_make(list, ranks, &schedule, error);
     if (!status)
-        printf("\nSlices of %d rank%s:\n%6s %8s %8s %12s  %s\n", ranks, ranks == 1 ? "" : "s", "Rank", "Units",
-               "Filters", "TFLOP", "First unit");
+        printf("\nSlices of %d rank%s:\n%6s %8s %8s %12s  %s\n", ranks, ranks == 1 ? "" : "s", "Rank", "Pieces",
+               "Filters", "TFLOP", "First piece");
     for (int r = 0; r < ranks && !status; r++) {
         const struct slice *slice = &schedule.slice[r];
         int filters = 0;
         double flops = 0;
-        for (int i = 0; i < slice->units; i++) {
-            filters += __builtin_popcountll(list->unit[slice->unit[i]].wanted);
-            flops += list->unit[slice->unit[i]].flops;
+        for (int i = 0; i < slice->pieces; i++) {
+            filters += __builtin_popcountll(schedule.piece[slice->piece[i]].wanted);
+            flops += schedule.piece[slice->piece[i]].flops;
         }
-        printf("%6d %8d %8d %12.3f", r, slice->units, filters, flops / 1e12);
-        if (slice->units)
-            printf("  %s unit %d", net->layer[list->unit[slice->unit[0]].layer].name, list->unit[slice->unit[0]].index);
+        printf("%6d %8d %8d %12.3f", r, slice->pieces, filters, flops / 1e12);
+        if (slice->pieces) {
+            const struct unit *first = &schedule.piece[slice->piece[0]];
+            printf("  %s unit %d", net->layer[first->layer].name, first->index);
+        }
         printf("\n");
     }
     schedule_free(&schedule);
@@ -174,6 +176,17 @@ static int deepest_selected(const struct plan *plan) {
     return deepest;
 }
 
+/* --speed is meant at the default batch, as benchmarks are. */
+static int scale_to_speed(struct plan *plan, struct error *error) {
+    static const int usual_batch = 8;
+    struct unit_list list;
+    int status = make_list(plan, usual_batch, &list, error);
+    if (!status)
+        plan->scale = unit_list_flops(&list) / (plan->options->speed * 1e9) / unit_list_cost(&list);
+    unit_list_free(&list);
+    return status;
+}
+
 static int make_plan(struct plan *plan, struct error *error) {
     const struct options *options = plan->options;
     const struct vgg *net = &plan->weights.net;
@@ -189,9 +202,8 @@ static int make_plan(struct plan *plan, struct error *error) {
     if (!status)
         status = measure(&plan->weights, &plan->job, deepest_selected(plan), options->batch, timed, &plan->measurement,
                          error);
-    plan->scale = timed ? plan->measurement.scale
-                        : unit_list_flops(&plan->list) / (options->speed * 1e9) / unit_list_cost(&plan->list);
-    return status;
+    plan->scale = timed ? plan->measurement.scale : 0;
+    return status || timed ? status : scale_to_speed(plan, error);
 }
 
 int app_plan(int argc, char **argv) {

@@ -69,30 +69,80 @@ int unit_list_make(const struct vgg *net, const struct octaves *octaves, int epo
 
 void unit_list_free(struct unit_list *list) { free(list->unit); }
 
+/* Pieces ------------------------------------------------------------------------------------------------------- */
+
+/* Filters of a unit that make a piece: all, or as many as cost at most half of an equal share. */
+static int piece_filters(const struct schedule *schedule, const struct unit *unit) {
+    double most = schedule->cost / (2.0 * schedule->ranks);
+    int filters = __builtin_popcountll(unit->wanted);
+    while (filters > 1 && schedule->list->costs.seconds[unit->layer][filters] > most)
+        filters--;
+    return filters;
+}
+
+static struct unit part_of(const struct schedule *schedule, const struct unit *unit, uint64_t wanted) {
+    struct unit part = *unit;
+    int count = __builtin_popcountll(wanted);
+    part.wanted = wanted;
+    part.flops = unit->flops / __builtin_popcountll(unit->wanted) * count;
+    if (wanted != unit->wanted)
+        part.cost = schedule->list->costs.seconds[unit->layer][count];
+    return part;
+}
+
+static uint64_t lowest_bits(uint64_t bits, int count) {
+    uint64_t lowest = 0;
+    for (int i = 0; i < count; i++)
+        lowest |= (bits & ~lowest) & -(bits & ~lowest);
+    return lowest;
+}
+
+/* Takes a piece off a unit. */
+static struct unit cut(const struct schedule *schedule, struct unit *unit) {
+    uint64_t taken = lowest_bits(unit->wanted, piece_filters(schedule, unit));
+    struct unit piece = part_of(schedule, unit, taken);
+    *unit = part_of(schedule, unit, unit->wanted & ~taken);
+    return piece;
+}
+
+static int cut_all(struct schedule *schedule, struct error *error) {
+    const struct unit_list *list = schedule->list;
+    size_t most = (size_t)unit_list_filters(list) + 1;
+    schedule->piece = malloc(most * sizeof *schedule->piece);
+    if (!schedule->piece)
+        return error_memory(error, (double)(most * sizeof *schedule->piece), "the slices");
+    for (int u = 0; u < list->count; u++)
+        for (struct unit unit = list->unit[u]; unit.wanted;)
+            schedule->piece[schedule->pieces++] = cut(schedule, &unit);
+    return STATUS_OK;
+}
+
+/* Slices --------------------------------------------------------------------------------------------------------- */
+
 static int by_cost(const void *a, const void *b, void *context) {
-    const struct unit *units = context;
+    const struct unit *pieces = context;
     int x = *(const int *)a, y = *(const int *)b;
-    if (units[x].cost != units[y].cost)
-        return units[x].cost < units[y].cost ? 1 : -1;
+    if (pieces[x].cost != pieces[y].cost)
+        return pieces[x].cost < pieces[y].cost ? 1 : -1;
     return x - y;
 }
 
-/* Positions of all units, largest first. */
-static int *sorted_units(const struct unit_list *list) {
-    int *order = malloc((list->count + 1) * sizeof *order);
-    for (int i = 0; order && i < list->count; i++)
+/* Positions of all pieces, largest first. */
+static int *sorted_pieces(const struct schedule *schedule) {
+    int *order = malloc((schedule->pieces + 1) * sizeof *order);
+    for (int i = 0; order && i < schedule->pieces; i++)
         order[i] = i;
     if (order)
-        qsort_r(order, list->count, sizeof *order, by_cost, list->unit);
+        qsort_r(order, schedule->pieces, sizeof *order, by_cost, schedule->piece);
     return order;
 }
 
-static int slice_append(struct slice *slice, int unit, double cost) {
-    int *larger = realloc(slice->unit, (slice->units + 1) * sizeof *larger);
+static int slice_append(struct slice *slice, int piece, double cost) {
+    int *larger = realloc(slice->piece, (slice->pieces + 1) * sizeof *larger);
     if (!larger)
         return -1;
-    slice->unit = larger;
-    slice->unit[slice->units++] = unit;
+    slice->piece = larger;
+    slice->piece[slice->pieces++] = piece;
     slice->cost += cost;
     return 0;
 }
@@ -105,78 +155,56 @@ static struct slice *least_loaded(const struct schedule *schedule) {
     return least;
 }
 
-int schedule_make(const struct unit_list *list, int ranks, struct schedule *schedule, struct error *error) {
-    *schedule = (struct schedule){.list = list,
-                                  .rest = malloc((list->count + 1) * sizeof *schedule->rest),
-                                  .slice = calloc(ranks, sizeof *schedule->slice),
-                                  .ranks = ranks,
-                                  .cost = unit_list_cost(list)};
-    int *order = sorted_units(list), status = STATUS_OK;
-    if (!schedule->rest || !schedule->slice || !order)
-        status = error_memory(error, (double)ranks * sizeof *schedule->slice, "the slices");
-    for (int i = 0; i < list->count && !status; i++) {
-        schedule->rest[i] = list->unit[i];
-        struct slice *slice = i < ranks ? &schedule->slice[i] : least_loaded(schedule);
-        if (slice_append(slice, order[i], list->unit[order[i]].cost))
-            status = error_memory(error, list->count * 4.0, "the slices");
+static int fill_slices(struct schedule *schedule, struct error *error) {
+    int *order = sorted_pieces(schedule), status = STATUS_OK;
+    schedule->slice = calloc(schedule->ranks, sizeof *schedule->slice);
+    if (!schedule->slice || !order)
+        status = error_memory(error, (double)schedule->ranks * sizeof *schedule->slice, "the slices");
+    for (int i = 0; i < schedule->pieces && !status; i++) {
+        struct slice *slice = i < schedule->ranks ? &schedule->slice[i] : least_loaded(schedule);
+        if (slice_append(slice, order[i], schedule->piece[order[i]].cost))
+            status = error_memory(error, schedule->pieces * 4.0, "the slices");
     }
     free(order);
     return status;
 }
 
+int schedule_make(const struct unit_list *list, int ranks, struct schedule *schedule, struct error *error) {
+    *schedule = (struct schedule){.list = list, .ranks = ranks, .cost = unit_list_cost(list)};
+    int status = cut_all(schedule, error);
+    return status ? status : fill_slices(schedule, error);
+}
+
 void schedule_free(struct schedule *schedule) {
     for (int r = 0; schedule->slice && r < schedule->ranks; r++)
-        free(schedule->slice[r].unit);
+        free(schedule->slice[r].piece);
     free(schedule->slice);
-    free(schedule->rest);
+    free(schedule->piece);
 }
+
+/* Handing out ---------------------------------------------------------------------------------------------------- */
 
 static struct slice *fullest(const struct schedule *schedule) {
     struct slice *fullest = schedule->slice;
-    for (int r = 1; r < schedule->ranks && r < schedule->list->count; r++)
-        if (schedule->slice[r].units - schedule->slice[r].next > 0 &&
-            (fullest->next == fullest->units || schedule->slice[r].cost > fullest->cost))
+    for (int r = 1; r < schedule->ranks && r < schedule->pieces; r++)
+        if (schedule->slice[r].pieces - schedule->slice[r].next > 0 &&
+            (fullest->next == fullest->pieces || schedule->slice[r].cost > fullest->cost))
             fullest = &schedule->slice[r];
     return fullest;
 }
 
-/* Filters of a unit that make a piece now. */
-static int piece_filters(const struct schedule *schedule, const struct unit *rest) {
-    double most = schedule->cost / (2.0 * schedule->ranks);
-    int filters = __builtin_popcountll(rest->wanted);
-    while (filters > 1 && schedule->list->costs.seconds[rest->layer][filters] > most)
-        filters--;
-    return filters;
-}
-
-static struct unit part_of(const struct schedule *schedule, const struct unit *unit, uint64_t wanted) {
-    struct unit part = *unit;
-    int count = __builtin_popcountll(wanted);
-    part.wanted = wanted;
-    part.flops = unit->flops / __builtin_popcountll(unit->wanted) * count;
-    part.cost = schedule->list->costs.seconds[unit->layer][count];
-    return part;
-}
-
-static uint64_t lowest_bits(uint64_t bits, int count) {
-    uint64_t lowest = 0;
-    for (int i = 0; i < count; i++)
-        lowest |= (bits & ~lowest) & -(bits & ~lowest);
-    return lowest;
-}
-
 bool schedule_next(struct schedule *schedule, int rank, struct unit *piece) {
     struct slice *slice = &schedule->slice[rank];
-    if (slice->next == slice->units)
+    if (slice->next == slice->pieces)
         slice = fullest(schedule);
-    if (slice->next == slice->units)
+    if (slice->next == slice->pieces)
         return false;
-    struct unit *rest = &schedule->rest[slice->unit[slice->next]], before = *rest;
-    uint64_t taken = lowest_bits(before.wanted, piece_filters(schedule, &before));
-    *piece = part_of(schedule, &before, taken);
-    *rest = part_of(schedule, &before, before.wanted & ~taken);
+    struct unit *rest = &schedule->piece[slice->piece[slice->next]];
+    double before = rest->cost;
+    *piece = cut(schedule, rest);
     slice->next += !rest->wanted;
-    slice->cost -= before.cost - rest->cost;
-    schedule->cost -= before.cost - rest->cost;
+    double left = rest->wanted ? rest->cost : 0;
+    slice->cost -= before - left;
+    schedule->cost -= before - left;
     return true;
 }

@@ -141,11 +141,11 @@ layers_hold() {
 slices_hold() {
     awk -v ranks="$2" '
         /^Total/ { all_units = $2; all_filters = $3; all_tflop = $4 }
-        inside && NF { if ($1 != count) exit 1; count++; units += $2; filters += $3; tflop += $4
+        inside && NF { if ($1 != count) exit 1; count++; pieces += $2; filters += $3; tflop += $4
                        if ($4 > longest) longest = $4 }
         $1 == "Rank" { inside = 1 }
-        END { exit !(count == ranks && units == all_units && filters == all_filters &&
-                     (tflop - all_tflop)^2 < 0.0005^2 * (count + 1)^2 && (ranks > units / 10 || longest < 1.1 * tflop / ranks)) }' "$1"
+        END { exit !(count == ranks && pieces >= all_units && filters == all_filters &&
+                     (tflop - all_tflop)^2 < 0.0005^2 * (count + 1)^2 && (ranks > all_units / 10 || longest < 1.1 * tflop / ranks)) }' "$1"
 }
 
 "$FILTERATLAS" plan --weights "$WEIGHTS" >"$TEMPORARY/plan" 2>"$TEMPORARY/err"; status=$?

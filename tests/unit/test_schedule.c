@@ -144,20 +144,31 @@ static struct schedule divide(const struct unit_list *list, int ranks) {
     return schedule;
 }
 
+static int find_unit(const struct unit_list *list, const struct unit *piece) {
+    for (int u = 0; u < list->count; u++)
+        if (list->unit[u].layer == piece->layer && list->unit[u].index == piece->index)
+            return u;
+    fail();
+    return -1;
+}
+
 static void assert_a_partition(const struct schedule *schedule) {
-    int *times = calloc(schedule->list->count + 1, sizeof *times);
+    uint64_t *seen = calloc(schedule->list->count + 1, sizeof *seen);
     for (int r = 0; r < schedule->ranks; r++) {
         const struct slice *slice = &schedule->slice[r];
         double cost = 0;
-        for (int i = 0; i < slice->units; i++) {
-            times[slice->unit[i]]++;
-            cost += schedule->list->unit[slice->unit[i]].cost;
+        for (int i = 0; i < slice->pieces; i++) {
+            const struct unit *piece = &schedule->piece[slice->piece[i]];
+            int u = find_unit(schedule->list, piece);
+            assert_true(piece->wanted && !(seen[u] & piece->wanted));
+            seen[u] |= piece->wanted;
+            cost += piece->cost;
         }
         assert_true(fabs(slice->cost - cost) <= 1e-9 * cost);
     }
     for (int u = 0; u < schedule->list->count; u++)
-        assert_int_equal(times[u], 1);
-    free(times);
+        assert_true(seen[u] == schedule->list->unit[u].wanted);
+    free(seen);
 }
 
 static void slices_are_a_partition_for_any_number_of_ranks(void **state) {
@@ -175,13 +186,13 @@ static void slices_are_a_partition_for_any_number_of_ranks(void **state) {
     }
 }
 
-/* With more ranks than units no rank gets a second unit while another has none. */
-static void with_ranks_to_spare_nobody_gets_two_units(void **state) {
+/* With more ranks than filters no rank gets a second piece while another has none. */
+static void with_ranks_to_spare_nobody_gets_two_pieces(void **state) {
     (void)state;
     struct unit_list list = make_list(8, some);
-    struct schedule schedule = divide(&list, list.count + 3);
+    struct schedule schedule = divide(&list, unit_list_filters(&list) + 3);
     for (int r = 0; r < schedule.ranks; r++)
-        assert_true(schedule.slice[r].units <= 1);
+        assert_true(schedule.slice[r].pieces <= 1);
     schedule_free(&schedule);
     unit_list_free(&list);
 }
@@ -219,7 +230,8 @@ static void slices_are_within_grahams_bound_of_the_best(void **state) {
         struct unit unit[9] = {{0}};
         double cost[9], load[5] = {0};
         for (int u = 0; u < units; u++)
-            unit[u].cost = cost[u] = (double)(1 + next_random() % (trial % 2 ? 20 : 1000));
+            unit[u] =
+                (struct unit){.wanted = 1, .cost = cost[u] = (double)(1 + next_random() % (trial % 2 ? 20 : 1000))};
         struct unit_list list = {.unit = unit, .count = units};
         struct schedule schedule = divide(&list, ranks);
         double best = best_longest(cost, units, load, ranks, INFINITY);
@@ -253,36 +265,40 @@ static void a_whole_network_is_divided_evenly(void **state) {
 /* What was handed out of a list, seen from outside. */
 struct ledger {
     const struct schedule *schedule;
-    uint64_t *left; /* [units] filters that are not handed out */
+    uint64_t *left; /* [pieces] filters that are not handed out */
 };
 
-static double cost_of(const struct ledger *ledger, int unit, uint64_t filters) {
-    const struct unit_list *list = ledger->schedule->list;
-    return list->costs.seconds[list->unit[unit].layer][__builtin_popcountll(filters)];
+static double cost_of(const struct ledger *ledger, int piece, uint64_t filters) {
+    const struct schedule *schedule = ledger->schedule;
+    return schedule->list->costs.seconds[schedule->piece[piece].layer][__builtin_popcountll(filters)];
 }
 
 static double left_of(const struct ledger *ledger, int rank) {
+    const struct slice *slice = &ledger->schedule->slice[rank];
     double left = 0;
-    for (int i = 0; i < ledger->schedule->slice[rank].units; i++) {
-        int unit = ledger->schedule->slice[rank].unit[i];
-        left += cost_of(ledger, unit, ledger->left[unit]);
+    for (int i = 0; i < slice->pieces; i++) {
+        int piece = slice->piece[i];
+        left += cost_of(ledger, piece, ledger->left[piece]);
     }
     return left;
 }
 
-static int owner_of(const struct ledger *ledger, int unit) {
-    for (int r = 0; r < ledger->schedule->ranks; r++)
-        for (int i = 0; i < ledger->schedule->slice[r].units; i++)
-            if (ledger->schedule->slice[r].unit[i] == unit)
-                return r;
+/* The piece of the schedule that a piece handed out is a part of. */
+static int whole_of(const struct ledger *ledger, const struct unit *part) {
+    const struct schedule *schedule = ledger->schedule;
+    for (int p = 0; p < schedule->pieces; p++)
+        if (schedule->piece[p].layer == part->layer && schedule->piece[p].index == part->index &&
+            !(part->wanted & ~ledger->left[p]))
+            return p;
     fail();
     return -1;
 }
 
-static int find_unit(const struct unit_list *list, const struct unit *piece) {
-    for (int u = 0; u < list->count; u++)
-        if (list->unit[u].layer == piece->layer && list->unit[u].index == piece->index)
-            return u;
+static int owner_of(const struct ledger *ledger, int piece) {
+    for (int r = 0; r < ledger->schedule->ranks; r++)
+        for (int i = 0; i < ledger->schedule->slice[r].pieces; i++)
+            if (ledger->schedule->slice[r].piece[i] == piece)
+                return r;
     fail();
     return -1;
 }
@@ -294,23 +310,23 @@ static void check_piece(struct ledger *ledger, int rank, const struct unit *piec
         all += left_of(ledger, r);
         most = fmax(most, left_of(ledger, r));
     }
-    int unit = find_unit(ledger->schedule->list, piece), owner = owner_of(ledger, unit);
-    assert_true(piece->wanted && !(piece->wanted & ~ledger->left[unit]));
+    int whole = whole_of(ledger, piece), owner = owner_of(ledger, whole);
+    assert_true(piece->wanted != 0);
     assert_true(own > 0 ? owner == rank : left_of(ledger, owner) >= most * (1 - 1e-9));
-    assert_true(fabs(piece->cost - cost_of(ledger, unit, piece->wanted)) <= 1e-9 * piece->cost);
+    assert_true(fabs(piece->cost - cost_of(ledger, whole, piece->wanted)) <= 1e-9 * piece->cost);
     bool is_single = !(piece->wanted & (piece->wanted - 1));
     assert_true(is_single || piece->cost <= all / ledger->schedule->ranks / 2 * (1 + 1e-6));
-    ledger->left[unit] &= ~piece->wanted;
+    ledger->left[whole] &= ~piece->wanted;
 }
 
 /* Lets ranks ask in random order, one of them rarely, until all is out. */
 static void hand_out(const struct unit_list *list, int ranks) {
     struct schedule schedule = divide(list, ranks);
-    struct ledger ledger = {&schedule, calloc(list->count + 1, sizeof *ledger.left)};
+    struct ledger ledger = {&schedule, calloc(schedule.pieces + 1, sizeof *ledger.left)};
     struct unit piece;
     int filters = 0;
-    for (int u = 0; u < list->count; u++)
-        ledger.left[u] = list->unit[u].wanted;
+    for (int p = 0; p < schedule.pieces; p++)
+        ledger.left[p] = schedule.piece[p].wanted;
     while (filters < unit_list_filters(list)) {
         int rank = (int)(next_random() % (unsigned)ranks);
         if (rank == 0 && next_random() % 8)
@@ -356,13 +372,14 @@ static void one_rank_can_draw_it_all(void **state) {
     unit_list_free(&list);
 }
 
-static void a_slice_starts_with_its_largest_unit(void **state) {
+static void a_slice_starts_with_its_largest_piece(void **state) {
     (void)state;
     struct unit_list list = make_list(8, some);
     struct schedule schedule = divide(&list, 3);
     for (int r = 0; r < 3; r++)
-        for (int i = 1; i < schedule.slice[r].units; i++)
-            assert_true(list.unit[schedule.slice[r].unit[i]].cost <= list.unit[schedule.slice[r].unit[i - 1]].cost);
+        for (int i = 1; i < schedule.slice[r].pieces; i++)
+            assert_true(schedule.piece[schedule.slice[r].piece[i]].cost <=
+                        schedule.piece[schedule.slice[r].piece[i - 1]].cost);
     schedule_free(&schedule);
     unit_list_free(&list);
 }
@@ -403,12 +420,12 @@ int main(void) {
         cmocka_unit_test(unit_filters_reach_the_last_bit),
         cmocka_unit_test(a_unit_costs_what_its_wanted_filters_cost),
         cmocka_unit_test(slices_are_a_partition_for_any_number_of_ranks),
-        cmocka_unit_test(with_ranks_to_spare_nobody_gets_two_units),
+        cmocka_unit_test(with_ranks_to_spare_nobody_gets_two_pieces),
         cmocka_unit_test(slices_are_within_grahams_bound_of_the_best),
         cmocka_unit_test(a_whole_network_is_divided_evenly),
         cmocka_unit_test(every_filter_is_handed_out_once_in_any_order),
         cmocka_unit_test(one_rank_can_draw_it_all),
-        cmocka_unit_test(a_slice_starts_with_its_largest_unit),
+        cmocka_unit_test(a_slice_starts_with_its_largest_piece),
         cmocka_unit_test(a_simulated_run_keeps_the_ranks_busy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
