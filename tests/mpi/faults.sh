@@ -174,6 +174,8 @@ for size in 0 100; do
     truncate -s $size damage/units/block1_conv1/00001.txt
     check "a record cut to $size bytes is found and mended" mended
 done
+sed -i '/^4 live/s/ 0\./ 1./' damage/units/block1_conv1/00001.txt # still reads as a record
+check "a changed digit of a loss in a record is found and mended" mended
 flip damage/units/block1_conv1/00001.csv 60
 check "a flipped byte in a unit's trace is found and mended" mended
 
