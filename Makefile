@@ -3,6 +3,7 @@
 # make bench          layers and whole filters against oneDNN (needs libdnnl-dev); BENCH=--quick: the short one
 # make sanitize       the unit tests again, under the address and undefined-behaviour sanitizers
 # make install        PREFIX=/usr/local
+# make viewer         tries again to fetch the viewer of the page's canvas, with npm
 # make V=1            shows the commands
 VERSION := 0.1.0
 PREFIX ?= /usr/local
@@ -27,7 +28,7 @@ HDF5_LIBS := $(filter -L% -l% -Wl% %.a %.so,$(H5CC_WORDS))
 else
 $(error HDF5 not found: install libhdf5-dev and pkg-config, or 'module load hdf5'; scripts/dependencies says more)
 endif
-PACKAGES := openblas libpng zlib libcrypto
+PACKAGES := openblas libpng libjpeg zlib libcrypto
 MISSING := $(foreach package,$(PACKAGES),$(if $(call have,$(package)),,$(package)))
 ifneq ($(strip $(MISSING)),)
 $(error pkg-config does not find: $(MISSING); scripts/dependencies says what to install)
@@ -53,9 +54,9 @@ SOURCES := $(filter-out $(KERNELS),$(wildcard src/*/*.c))
 CLUSTER := $(filter-out src/cluster/schedule.c src/cluster/simulate.c src/cluster/stop.c,$(wildcard src/cluster/*.c)) src/app/render.c src/app/app.c
 SERIAL := $(filter-out $(CLUSTER),$(SOURCES)) # all that links and is tested without MPI
 KERNEL_OBJECTS := $(KERNEL_SETS:%=$(BUILD)/src/ascent/winograd_kernels_%.o)
-OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(KERNEL_OBJECTS)
+OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(KERNEL_OBJECTS) $(BUILD)/page_assets.o
 TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
-TEST_HELPERS := $(addprefix $(BUILD)/tests/unit/,weights_writer.o fixtures.o twin.o folder.o)
+TEST_HELPERS := $(addprefix $(BUILD)/tests/unit/,weights_writer.o fixtures.o twin.o twin_network.o folder.o)
 
 all: $(BUILD)/filteratlas
 
@@ -75,12 +76,45 @@ $(BUILD)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
+# The page's files are embedded in the program, and the viewer of its canvas where npm can fetch it. A VIEWER of your own,
+# a folder with openseadragon.min.js and openseadragon-LICENSE.txt, does without npm.
+VIEWER ?= $(BUILD)/viewer
+VIEWER_STAMP := $(VIEWER)/$(if $(shell command -v npm),fetched,without)
+PAGE := page/page.css $(BUILD)/page.js page/index.html # in the order in which they are written
+
+ifeq ($(origin VIEWER),file)
+$(VIEWER_STAMP): page/package-lock.json scripts/fetch_viewer
+	$(call say,FETCH,openseadragon)
+	$(Q)scripts/fetch_viewer $(VIEWER)
+	@touch $@
+else
+VIEWER_STAMP := $(wildcard $(VIEWER)/openseadragon.min.js)
+endif
+
+viewer:
+	rm -rf $(BUILD)/viewer
+	$(MAKE) $(BUILD)/filteratlas
+
+$(BUILD)/page.js: $(sort $(wildcard page/*.js))
+	@mkdir -p $(@D)
+	$(Q)cat $^ >$@
+
+# A stamp that isn't there is a reason to begin again, also to .SECONDARY, which would take it for an old one.
+$(BUILD)/page_assets.c: $(PAGE) $(VIEWER_STAMP) scripts/embed $(if $(wildcard $(VIEWER_STAMP)),,force)
+	$(call say,EMBED,page)
+	@mkdir -p $(@D)
+	$(Q)scripts/embed $$(find $(VIEWER) -maxdepth 1 -name 'openseadragon*' | sort) $(PAGE) >$@
+
+$(BUILD)/page_assets.o: $(BUILD)/page_assets.c Makefile
+	$(call say,CC,$<)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
 $(BUILD)/tests/unit/%.o: tests/unit/%.c Makefile
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(shell $(PKG_CONFIG) --cflags cmocka) -MMD -MP -c -o $@ $<
 
-$(BUILD)/libserial.a: $(SERIAL:%.c=$(BUILD)/%.o) $(KERNEL_OBJECTS)
+$(BUILD)/libserial.a: $(SERIAL:%.c=$(BUILD)/%.o) $(KERNEL_OBJECTS) $(BUILD)/page_assets.o
 	$(call say,AR,$@)
 	@rm -f $@
 	$(Q)ar rcs $@ $^
@@ -97,12 +131,17 @@ $(BUILD)/tests/png_pixels: $(BUILD)/tests/unit/png_pixels.o $(BUILD)/libserial.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(LIBS)
 
+$(BUILD)/tests/make_atlas $(BUILD)/tests/page_time: $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(BUILD)/libserial.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(LIBS)
+
 $(BUILD)/tests/faults.so: tests/unit/faults.c Makefile
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=c11 -D_GNU_SOURCE -Wall -Wextra -O2 -fPIC -shared -o $@ $< -ldl
 
-tests: $(BUILD)/filteratlas $(TESTS) $(BUILD)/tests/make_weights $(BUILD)/tests/png_pixels $(BUILD)/tests/faults.so
+tests: $(BUILD)/filteratlas $(TESTS) $(BUILD)/tests/make_weights $(BUILD)/tests/png_pixels $(BUILD)/tests/make_atlas $(BUILD)/tests/page_time \
+	$(BUILD)/tests/faults.so
 
 # oneDNN 2 has no pkg-config file.
 BENCH_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out %/write_live_weights.c,$(wildcard tests/bench/*.c)))
@@ -123,8 +162,8 @@ bench: bench-programs
 check:
 	scripts/check
 
-sanitize:
-	$(MAKE) BUILD=$(BUILD)/sanitized CFLAGS='-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined' tests
+sanitize: $(VIEWER_STAMP)
+	$(MAKE) BUILD=$(BUILD)/sanitized VIEWER=$(VIEWER) CFLAGS='-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined' tests
 
 # The program writes both from its table of options.
 $(BUILD)/filteratlas.1: $(BUILD)/filteratlas
@@ -140,6 +179,6 @@ install: $(BUILD)/filteratlas $(BUILD)/filteratlas.1 $(BUILD)/filteratlas.bash
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all tests bench bench-programs check sanitize install clean
+.PHONY: all force viewer tests bench bench-programs check sanitize install clean
 .SECONDARY:
 -include $(OBJECTS:.o=.d) $(wildcard $(BUILD)/tests/*/*.d)

@@ -20,14 +20,23 @@ struct ascent_job {
     uint64_t seed;           /* of the noise */
     bool restore_statistics; /* between octaves, the picture's own mean and deviation instead of x = p / 255 */
     bool bgr;                /* channel 2 is written as red; the ascent is the same */
+    /* Off when 0: */
+    struct objective objective; /* with .leak, silence only ends an ascent without a gradient */
+    int retries;                /* how often a filter that died starts anew, from other noise */
+    double decay;               /* as decay_picture takes it, after every step */
+    int blur;                   /* steps from one blur_picture to the next, counted over all octaves */
+    double blur_sigma;          /* of each [pixels] */
+    int jitter;                 /* each gradient is that of the picture shifted by at most so many rows and columns */
 };
 
 struct ascent_result {
     int filter;
-    bool dead;        /* its loss fell to 1e-7 or less: no picture */
+    bool dead;        /* its loss fell to OBJECTIVE_SILENT or less, and nothing leaked: no picture */
+    int attempt;      /* from which noise, 0 being the first */
+    bool leaked;      /* the objective leaked in one iteration at least */
     double loss;      /* the last one computed, before the last update */
     int iterations;   /* losses in trace */
-    float *trace;     /* [octaves.steps * epochs] loss of every iteration, the smallest octave first */
+    float *trace;     /* [octaves.steps * epochs] loss of every iteration of this attempt, the smallest octave first */
     uint8_t *picture; /* [height][width][3], RGB */
 };
 

@@ -7,7 +7,7 @@
 
 #include <stddef.h>
 
-enum { CLUSTER_HOST_SIZE = 256 };
+enum { CLUSTER_HOST_SIZE = 256, CLUSTER_TEXT_SIZE = 256 };
 
 struct cluster_groups;
 
@@ -31,6 +31,10 @@ int cluster_agree(const struct cluster *cluster, int status, struct error *error
 
 /* Rank 0's bytes to all ranks. */
 void cluster_broadcast(void *bytes, size_t size);
+
+/* The lowest rank whose text is not rank 0's, with its text on all ranks; -1 if all have the same. Texts are cut at
+ * CLUSTER_TEXT_SIZE. */
+int cluster_find_other(const struct cluster *cluster, const char *text, char other[CLUSTER_TEXT_SIZE]);
 
 /* On rank 0 the number of nodes: of groups of ranks that share memory. Not collective. */
 int cluster_count_nodes(const struct cluster *cluster);

@@ -13,11 +13,17 @@
 
 struct lock;
 
+/* How long to wait for a live owner: up to 10 minutes, as long as goes_on says so. */
+struct lock_patience {
+    bool (*goes_on)(void *context); /* NULL: always */
+    void *context;
+};
+
 /* Takes the locks of all names, or none, for the store in `folder`. If a live process holds one, the error names its
- * host and pid: after 3 s, so that a job that is just being killed may end, or with `patient` after 10 minutes. Release
- * with lock_release. */
-int lock_take(const char *folder, const char *const *names, int count, bool patient, struct lock **lock,
-              struct error *error);
+ * host and pid: without patience (NULL) after 3 s, so that a job that is just being killed may end. STATUS_STOPPED if
+ * goes_on said so. Release with lock_release. */
+int lock_take(const char *folder, const char *const *names, int count, const struct lock_patience *patience,
+              struct lock **lock, struct error *error);
 
 /* Whether another process has taken one of the locks over, since this one was stopped for too long. NULL: false. */
 bool lock_is_lost(const struct lock *lock);

@@ -26,4 +26,7 @@ struct mosaic {
 int mosaic_write(const struct store *store, const struct store_layer *layer, const struct mosaic_options *options,
                  struct mosaic *mosaic, struct error *error);
 
+/* The mosaic of a layer that is there now, of whatever grid; false if there is none. */
+bool mosaic_find(const struct store *store, const char *layer, char path[DURABLE_PATH_SIZE]);
+
 #endif

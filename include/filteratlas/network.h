@@ -4,6 +4,7 @@
 
 #include "filteratlas/error.h"
 #include "filteratlas/first_layer.h"
+#include "filteratlas/objective.h"
 #include "filteratlas/octaves.h"
 #include "filteratlas/vgg.h"
 #include "filteratlas/weights.h"
@@ -76,13 +77,13 @@ void network_memory_free(struct network_memory *memory);
 struct network_picture {
     int filter;
     const float *x;  /* [height][width][3] */
-    float *gradient; /* [height][width][3], out: of the loss with respect to x */
-    double loss;     /* out: mean over all positions of the layer's output (after ReLU) in channel `filter` */
+    float *gradient; /* [height][width][3], out: of the objective with respect to x */
+    double loss;     /* out: as objective_turn returns it for the layer's channel `filter` */
 };
 
 /* Loss and gradient of count pictures of one size. A picture's numbers do not depend on the others, to the bit. The
  * size must be one that network and memory were made for, and not smaller than vgg_least_extent asks. */
-void network_gradients(const struct network *network, struct network_memory *memory, int layer, int height, int width,
-                       struct network_picture *pictures, int count);
+void network_gradients(const struct network *network, struct network_memory *memory, const struct objective *objective,
+                       int layer, int height, int width, struct network_picture *pictures, int count);
 
 #endif

@@ -26,6 +26,12 @@ struct range {
     int first, last;
 };
 
+/* What becomes of a filter that falls silent. */
+struct dead_rule {
+    enum { DEAD_SKIP, DEAD_RETRY, DEAD_LEAK } what;
+    int retries; /* 0 but with DEAD_RETRY */
+};
+
 struct options {
     const char *weights, *out; /* NULL if not given */
     const char *file;          /* inspect's argument */
@@ -39,6 +45,13 @@ struct options {
     int rescale;  /* 0 seed, 1 stats */
     int channels; /* 0 rgb, 1 bgr */
     int batch;
+    struct dead_rule dead;
+    int objective; /* 0 channel, 1 neuron */
+    int border;    /* positions of the map */
+    double decay;
+    int blur;          /* steps, 0: off */
+    double blur_sigma; /* pixels */
+    int jitter;        /* pixels */
     /* selection */
     const char *layers; /* NULL: all */
     struct range filters;
@@ -65,7 +78,8 @@ int options_command(const char *name);
  * STATUS_USAGE names the option, the value and what is allowed. With --help, nothing else is checked. */
 int options_parse(enum command command, int argc, char **argv, struct options *options, struct error *error);
 
-/* "name = value" entries of all job options, in the order of the table, as job.txt has them. The values live in *text.
+/* "name = value" entries of the job options, in the order of the table, as job.txt has them: those that are off by
+ * default only where they are on. The values live in *text.
  * Returns their number, at most OPTIONS_JOB_ENTRIES. */
 int options_job_entries(const struct options *options, struct text *text, struct store_entry *entries);
 

@@ -4,13 +4,14 @@
  *   DIR/job.txt                        one "name = value" line per entry
  *   DIR/filters/block5_conv1/0042.png  the picture of a live filter
  *   DIR/units/block5_conv1/00005.txt   the record of unit 5 of the layer, dead filters included
- *   DIR/units/block5_conv1/00005.csv   the losses of every iteration, with --trace
+ *   DIR/units/block5_conv1/00005.CRC.csv   the losses of every iteration, with --trace
  *
  * A record is text: a first line "filteratlas unit 1", then one line per filter in rising order,
  * "INDEX live|dead LOSS SECONDS RANK BYTES CRC" (loss with 17 digits; length and CRC-32 of the PNG file, 0 0 for dead
- * filters), then "crc CRC" over all lines before. A filter counts as drawn only when its record is whole and its file
- * matches it. A unit with a trace has the line "trace BYTES CRC" before the last. Rank 0 alone writes
- * to a store; ranks of its node read from it. */
+ * filters) and, if it was rescued, " retry N" or " leak", then "crc CRC" over all lines before. A filter counts as
+ * drawn only when its record is whole and its file matches it. A unit with a trace has the line "trace BYTES CRC"
+ * before the last; CRC is part of the trace's name, so that record and trace change together. Rank 0 alone writes to a
+ * store; ranks of its node read from it. */
 #ifndef FILTERATLAS_STORE_H
 #define FILTERATLAS_STORE_H
 
@@ -30,15 +31,18 @@ struct store_entry {
     const char *value;
 };
 
-/* What is known of a drawn filter. */
+enum { STORE_RESCUE_SIZE = 16 };
+
+/* What is known of a drawn filter. Plain data. */
 struct store_filter {
     int index;
     bool dead;
     double loss;
-    double seconds; /* of one rank's time */
-    int rank;       /* that drew it */
-    size_t bytes;   /* of the PNG file, 0 if dead */
-    uint32_t crc;   /* CRC-32 of the PNG file, 0 if dead */
+    double seconds;                 /* of one rank's time */
+    int rank;                       /* that drew it */
+    size_t bytes;                   /* of the PNG file, 0 if dead */
+    uint32_t crc;                   /* CRC-32 of the PNG file, 0 if dead */
+    char rescue[STORE_RESCUE_SIZE]; /* what kept it from death, "retry 2" or "leak"; mostly "" */
 };
 
 /* The filters of one layer, rising by index. */
@@ -51,11 +55,14 @@ struct store_layer {
 struct store {
     char folder[DURABLE_PATH_SIZE - 256]; /* leaves room for the names below it */
     char job_digest[SHA256_HEX_SIZE];     /* of job.txt */
+    bool rescues;                         /* job.txt has an entry "dead": filters may be rescued */
     const struct lock *lock;              /* what the writer holds, or NULL; not owned */
+    bool (*goes_on)(void *context);       /* asked now and then while a layer's files are made; NULL: always */
+    void *context;
 };
 
 /* Makes the folder and job.txt, or checks that the job.txt there says the same: if not, STATUS_OTHER_JOB with a message
- * that names every entry that differs. A folder that can't be used is STATUS_USAGE. */
+ * that names every entry that differs or that only one of both has. A folder that can't be used is STATUS_USAGE. */
 int store_open(const char *folder, const struct store_entry *job, int entries, struct store *store,
                struct error *error);
 

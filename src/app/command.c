@@ -3,6 +3,7 @@
 
 #include "filteratlas/app.h"
 #include "filteratlas/mosaic.h"
+#include "filteratlas/page.h"
 #include "filteratlas/selection.h"
 #include "filteratlas/tables.h"
 
@@ -29,7 +30,15 @@ struct ascent_job command_job(const struct options *options) {
                              .step = options->step,
                              .seed = options->seed,
                              .restore_statistics = options->rescale == 1,
-                             .bgr = options->channels == 1};
+                             .bgr = options->channels == 1,
+                             .objective = {.neuron = options->objective == 1,
+                                           .border = options->border,
+                                           .leak = options->dead.what == DEAD_LEAK},
+                             .retries = options->dead.retries,
+                             .decay = options->decay,
+                             .blur = options->blur,
+                             .blur_sigma = options->blur_sigma,
+                             .jitter = options->jitter};
     octaves_make(options->size.width, options->size.height, options->factor, options->steps, &job.octaves);
     return job;
 }
@@ -50,29 +59,39 @@ static int write_mosaic(const struct store *store, const struct store_layer *lay
 /* How a layer is read: with a look at every picture or not. */
 typedef int reader(const struct store *, const char *, struct store_layer *, int *, struct error *);
 
+/* The page last: its digest then stands for both. */
+static int write_files(const struct store *store, const struct store_layer *layer, const struct options *options,
+                       struct text *line, struct error *error) {
+    int status = write_mosaic(store, layer, options, line, error);
+    return status ? status : page_write_layer(store, layer, error);
+}
+
 /* Several ranks and commands may be at it: a lock of the layer's files, beside that of its pictures. */
 static int publish_layer(const struct store *store, const char *name, const struct options *options, reader *read,
-                         struct text *line, struct error *error) {
-    char lock_name[64];
+                         bool anew, struct text *line, struct error *error) {
+    char lock_name[64], mosaic[DURABLE_PATH_SIZE];
     const char *const names[] = {lock_name};
+    const struct lock_patience patience = {store->goes_on, store->context};
     struct lock *lock;
     struct store_layer layer;
     int damaged;
     snprintf(lock_name, sizeof lock_name, "%s.files", name);
-    int status = lock_take(store->folder, names, 1, true, &lock, error);
+    int status = lock_take(store->folder, names, 1, &patience, &lock, error);
     if (status)
         return status;
     status = read(store, name, &layer, &damaged, error);
-    if (!status && layer.count)
-        status = write_mosaic(store, &layer, options, line, error);
+    if (!status && !anew && page_layer_is_current(store, &layer) && mosaic_find(store, name, mosaic))
+        text_append(line, "%s: as before, %s\n", name, mosaic);
+    else if (!status && layer.count)
+        status = write_files(store, &layer, options, line, error);
     store_layer_free(&layer);
     lock_release(lock);
     return status;
 }
 
-int command_publish_layer(const struct store *store, const char *name, const struct options *options, struct text *line,
-                          struct error *error) {
-    return publish_layer(store, name, options, store_read_records, line, error);
+int command_publish_layer(const struct store *store, const char *name, const struct options *options, bool look,
+                          struct text *line, struct error *error) {
+    return publish_layer(store, name, options, look ? store_read_layer : store_read_records, false, line, error);
 }
 
 static int write_tables(const struct store *store, const struct options *options, reader *read, struct error *error) {
@@ -81,6 +100,8 @@ static int write_tables(const struct store *store, const struct options *options
     int count = store_layers(store, names, VGG_MAX_LAYERS), status = STATUS_OK, damaged;
     for (int l = 0; l < count && !status; l++)
         status = read(store, names[l], &layers[l], &damaged, error);
+    if (!status)
+        status = page_write_index(store, layers, count, error);
     if (!status)
         status = tables_write_losses(store, layers, count, error);
     if (!status)
@@ -94,16 +115,17 @@ static int write_tables(const struct store *store, const struct options *options
 
 static int publish_tables(const struct store *store, const struct options *options, reader *read, struct error *error) {
     static const char *const common[] = {"atlas"};
+    static const struct lock_patience patience = {NULL, NULL};
     struct lock *lock;
-    int status = lock_take(store->folder, common, 1, true, &lock, error);
+    int status = lock_take(store->folder, common, 1, &patience, &lock, error);
     if (!status)
         status = write_tables(store, options, read, error);
     lock_release(lock);
     return status;
 }
 
-int command_publish_tables(const struct store *store, const struct options *options, struct error *error) {
-    return publish_tables(store, options, store_read_records, error);
+int command_publish_tables(const struct store *store, const struct options *options, bool look, struct error *error) {
+    return publish_tables(store, options, look ? store_read_layer : store_read_records, error);
 }
 
 int command_publish(const struct store *store, const struct options *options, struct error *error) {
@@ -112,7 +134,7 @@ int command_publish(const struct store *store, const struct options *options, st
     for (int l = 0; l < count && !status; l++) {
         struct text line = {0};
         if (selection_list_matches(options->layers, names[l]))
-            status = publish_layer(store, names[l], options, store_read_layer, &line, error);
+            status = publish_layer(store, names[l], options, store_read_layer, true, &line, error);
         if (line.size && !status && !options->quiet)
             fputs(line.bytes, stdout);
         fflush(stdout);

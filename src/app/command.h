@@ -15,14 +15,15 @@ void command_print_help(enum command command);
 /* The ascent that the options describe. */
 struct ascent_job command_job(const struct options *options);
 
-/* Makes the files of a layer from the store; *line gets what they show. For ranks of a render, which has checked the
- * pictures. Waits while another process makes the same layer's. */
-int command_publish_layer(const struct store *store, const char *name, const struct options *options, struct text *line,
-                          struct error *error);
+/* Makes the files of a layer from the store, if they aren't what they would be already; *line gets what they show. For
+ * ranks of a render, which has checked the pictures: with `look`, since it found damage, they are checked again and
+ * those damaged left out. Waits while another process makes the same layer's. */
+int command_publish_layer(const struct store *store, const char *name, const struct options *options, bool look,
+                          struct text *line, struct error *error);
 
-/* Makes the files of all layers together: losses.csv, trace.csv, with --hdf5 atlas.h5. For a render, after its layers.
- */
-int command_publish_tables(const struct store *store, const struct options *options, struct error *error);
+/* Makes the files of all layers together: the page, losses.csv, trace.csv, with --hdf5 atlas.h5. For a render, after
+ * its layers. */
+int command_publish_tables(const struct store *store, const struct options *options, bool look, struct error *error);
 
 /* Both for the layers that the options select and the store holds, with a look at every picture. Unless quiet, a line
  * on standard output for every layer. */

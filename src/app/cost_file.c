@@ -2,6 +2,7 @@
 
 #include "filteratlas/text.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +25,7 @@ static bool read_line(const char *line, const struct vgg *net, struct cost_file 
     char name[32];
     int filter, layer;
     double seconds;
-    if (sscanf(line, "%31[^,],%d,%*[^,],%*[^,],%lf", name, &filter, &seconds) != 3 || seconds < 0)
+    if (sscanf(line, "%31[^,],%d,%*[^,],%*[^,],%lf", name, &filter, &seconds) != 3 || !(seconds >= 0) || isinf(seconds))
         return false;
     layer = vgg_find(net, name);
     if (layer < 0 || filter < 0 || filter >= net->layer[layer].out_channels)

@@ -8,21 +8,24 @@
 #include <stdlib.h>
 
 static const double SECONDS = 2;
+static const struct objective mean; /* of the whole map */
 
 /* One iteration of `count` filters at an octave: adds what it takes to *measured, what cost.h says to *nominal. False
  * if no filter lives: the way back through nothing but zeros takes no time. */
 static bool iterate(const struct network *network, struct network_memory *memory, const struct octaves *octaves,
                     int octave, int layer, int count, float *pictures, double *measured, double *nominal) {
+    int channels = network->net.layer[layer].out_channels;
+    count = count < channels ? count : channels;
     size_t floats = (size_t)octaves->height[octave] * octaves->width[octave] * 3;
     struct network_picture picture[ASCENT_MAX_BATCH];
     int live = 0;
     for (int i = 0; i < count; i++) {
         float *x = pictures + 2 * i * floats;
-        noise_picture(0, layer, i, floats, x);
+        noise_picture(&(struct noise_stream){.layer = layer, .filter = i}, floats, x);
         picture[i] = (struct network_picture){.filter = i, .x = x, .gradient = x + floats};
     }
     double start = clock_now();
-    network_gradients(network, memory, layer, octaves->height[octave], octaves->width[octave], picture, count);
+    network_gradients(network, memory, &mean, layer, octaves->height[octave], octaves->width[octave], picture, count);
     *measured += clock_now() - start;
     *nominal += cost_iteration(&network->net, octaves, octave, layer, count);
     for (int i = 0; i < count; i++)
@@ -40,12 +43,12 @@ static int measure_scale(const struct network *network, struct network_memory *m
     if (!pictures)
         return error_memory(error, (double)bytes, "a measurement");
     double measured = 0, nominal = 0, ignored = 0, start = clock_now();
-    int layer = deepest, few = batch < network->net.layer[0].out_channels ? batch : 1;
-    while (!iterate(network, memory, octaves, 0, layer, few, pictures, &ignored, &ignored) && layer > 0)
+    int layer = deepest;
+    while (!iterate(network, memory, octaves, 0, layer, batch, pictures, &ignored, &ignored) && layer > 0)
         layer--;
     do {
         iterate(network, memory, octaves, largest, layer, 1, pictures, &measured, &nominal);
-        iterate(network, memory, octaves, 0, layer, few, pictures, &measured, &nominal);
+        iterate(network, memory, octaves, 0, layer, batch, pictures, &measured, &nominal);
     } while (clock_now() - start < SECONDS);
     *scale = measured / nominal;
     free(pictures);

@@ -18,10 +18,12 @@ enum type {
     TYPE_RANGE,
     TYPE_CHOICE,
     TYPE_RANKS,
-    TYPE_TIME
+    TYPE_TIME,
+    TYPE_DEAD
 };
 
-enum group { GROUP_FILES, GROUP_JOB, GROUP_SELECTION, GROUP_RUN, GROUP_PLAN, GROUP_MOSAIC, GROUP_OTHER };
+/* GROUP_MORE holds job options that job.txt names only where they are not at their default. */
+enum group { GROUP_FILES, GROUP_JOB, GROUP_MORE, GROUP_SELECTION, GROUP_RUN, GROUP_PLAN, GROUP_MOSAIC, GROUP_OTHER };
 
 struct row {
     const char *name;
@@ -40,7 +42,7 @@ struct option_command {
     const char *name, *usage, *purpose;
 };
 
-enum { OPTION_ROWS = 29, OPTION_ALLOWED_SIZE = 160 };
+enum { OPTION_ROWS = 36, OPTION_ALLOWED_SIZE = 160 };
 extern const struct row option_rows[OPTION_ROWS];
 extern const struct option_command option_commands[COMMANDS];
 extern const char *const option_groups[]; /* [enum group] titles */

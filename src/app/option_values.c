@@ -23,7 +23,7 @@ static bool parse_integer(const struct row *row, const char *text, int *value) {
 
 static bool parse_real(const struct row *row, const char *text, double *value) {
     char *end;
-    *value = strtod(text, &end);
+    *value = strtod(text, &end) + 0.0; /* -0 becomes 0, so that both are the same job */
     return end != text && !*end && isfinite(*value) && *value >= row->least && *value <= row->most;
 }
 
@@ -101,6 +101,24 @@ static bool parse_time(const char *text, double *seconds) {
     }
 }
 
+static const char DEAD_CHOICES[] = "skip|retry|leak"; /* in the order of the enumeration */
+
+static bool parse_dead(const struct row *row, const char *text, struct dead_rule *rule) {
+    enum { STANDARD_RETRIES = 3 };
+    const char *equals = strchr(text, '=');
+    char word[16], *end;
+    long retries = STANDARD_RETRIES;
+    int what;
+    snprintf(word, sizeof word, "%.*s", (int)strcspn(text, "="), text);
+    if (!parse_choice(DEAD_CHOICES, word, &what))
+        return false;
+    if (equals &&
+        (what != DEAD_RETRY || !parse_long(equals + 1, &end, (long)row->least, (long)row->most, &retries) || *end))
+        return false;
+    *rule = (struct dead_rule){what, what == DEAD_RETRY ? (int)retries : 0};
+    return true;
+}
+
 bool option_parse_value(const struct row *row, const char *text, struct options *options) {
     void *field = (char *)options + row->offset;
     switch (row->type) {
@@ -126,6 +144,8 @@ bool option_parse_value(const struct row *row, const char *text, struct options 
         return parse_ranks(row, text, options);
     case TYPE_TIME:
         return parse_time(text, field);
+    case TYPE_DEAD:
+        return parse_dead(row, text, field);
     }
     return false;
 }
@@ -158,6 +178,9 @@ void option_describe_allowed(const struct row *row, char *text, size_t size) {
     case TYPE_TIME:
         snprintf(text, size, "give M:S or H:M:S such as 30:00 or 4:00:00, or auto in a Slurm job");
         break;
+    case TYPE_DEAD:
+        snprintf(text, size, "give skip, leak, retry, or retry=N with N from %.0f to %.0f", row->least, row->most);
+        break;
     case TYPE_FLAG:
     case TYPE_TEXT:
         snprintf(text, size, "give %s", row->argument);
@@ -165,9 +188,16 @@ void option_describe_allowed(const struct row *row, char *text, size_t size) {
     }
 }
 
+static void format_choice(const char *choices, int number, struct text *text) {
+    for (int i = number; i > 0; i--)
+        choices = strchr(choices, '|') + 1;
+    text_append(text, "%.*s", (int)strcspn(choices, "|"), choices);
+}
+
 void option_format_value(const struct row *row, const struct options *options, struct text *text) {
     const void *field = (const char *)options + row->offset;
     const struct extent *size = field;
+    const struct dead_rule *dead = field;
     switch (row->type) {
     case TYPE_INTEGER:
         text_append(text, "%d", *(const int *)field);
@@ -181,13 +211,14 @@ void option_format_value(const struct row *row, const struct options *options, s
     case TYPE_SIZE:
         text_append(text, "%dx%d", size->width, size->height);
         break;
-    case TYPE_CHOICE: {
-        const char *choice = row->argument;
-        for (int i = *(const int *)field; i > 0; i--)
-            choice = strchr(choice, '|') + 1;
-        text_append(text, "%.*s", (int)strcspn(choice, "|"), choice);
+    case TYPE_CHOICE:
+        format_choice(row->argument, *(const int *)field, text);
         break;
-    }
+    case TYPE_DEAD:
+        format_choice(DEAD_CHOICES, (int)dead->what, text);
+        if (dead->what == DEAD_RETRY)
+            text_append(text, "=%d", dead->retries);
+        break;
     default: /* no job option is of another type */
         break;
     }

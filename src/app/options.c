@@ -1,5 +1,6 @@
 #include "filteratlas/options.h"
 
+#include "filteratlas/regularize.h"
 #include "nearest.h"
 #include "option_table.h"
 
@@ -35,9 +36,23 @@ const struct row option_rows[OPTION_ROWS] = {
     {"rescale", 0, TYPE_CHOICE, GROUP_JOB, RENDER | PLAN, FIELD(rescale), "seed|stats", "seed", 0, 0,
      "x = p / 255 between octaves, or the picture's own mean and deviation"},
     {"channels", 0, TYPE_CHOICE, GROUP_JOB, RENDER | PLAN, FIELD(channels), "rgb|bgr", "rgb", 0, 0,
-     "show channel 0 as red, or channel 2 as the network saw it"},
+     "show channel 0 as red, or channel 2"},
     {"batch", 0, TYPE_INTEGER, GROUP_JOB, RENDER | PLAN, FIELD(batch), "N", "8", 1, SCHEDULE_MAX_BATCH,
      "filters in a unit of work"},
+    {"dead", 0, TYPE_DEAD, GROUP_MORE, RENDER | PLAN, FIELD(dead), "skip|retry[=N]|leak", "skip", 1, 100,
+     "what becomes of a filter that falls silent"},
+    {"objective", 0, TYPE_CHOICE, GROUP_MORE, RENDER | PLAN, FIELD(objective), "channel|neuron", "channel", 0, 0,
+     "climb the map's mean, or its middle"},
+    {"border", 0, TYPE_INTEGER, GROUP_MORE, RENDER | PLAN, FIELD(border), "B", "0", 0, 16384,
+     "map positions left out at each edge"},
+    {"decay", 0, TYPE_REAL, GROUP_MORE, RENDER | PLAN, FIELD(decay), "D", "0", 0, 0.999999,
+     "share lost after each step, towards the mean"},
+    {"blur", 0, TYPE_INTEGER, GROUP_MORE, RENDER | PLAN, FIELD(blur), "K", "0", 0, 1000000,
+     "steps from one Gaussian blur to the next"},
+    {"blur-sigma", 0, TYPE_REAL, GROUP_MORE, RENDER | PLAN, FIELD(blur_sigma), "S", "1", 0.1, BLUR_MOST_SIGMA,
+     "its standard deviation in pixels"},
+    {"jitter", 0, TYPE_INTEGER, GROUP_MORE, RENDER | PLAN, FIELD(jitter), "K", "0", 0, 16384,
+     "a random shift for each gradient, in pixels"},
     {"layers", 0, TYPE_TEXT, GROUP_SELECTION, RENDER | PLAN | STITCH, FIELD(layers), "LIST", NULL, 0, 0,
      "names or globs, 'block5_*,block1_*' (default: all)"},
     {"filters", 0, TYPE_RANGE, GROUP_SELECTION, RENDER | PLAN, FIELD(filters), "LO:HI", "0:", 0, 0,
@@ -55,7 +70,7 @@ const struct row option_rows[OPTION_ROWS] = {
     {"rank-timeout", 0, TYPE_REAL, GROUP_RUN, RENDER, FIELD(rank_timeout), "S", "300", 1, 1e6,
      "a rank silent for so many seconds is lost"},
     {"no-shared", 0, TYPE_FLAG, GROUP_RUN, RENDER, FIELD(no_shared), NULL, NULL, 0, 0,
-     "a copy of weights and tables per rank, not per node"},
+     "weights and tables per rank, not per node"},
     {"quiet", 'q', TYPE_FLAG, GROUP_RUN, RENDER | STITCH, FIELD(quiet), NULL, NULL, 0, 0, "print nothing but errors"},
     {"verbose", 'v', TYPE_FLAG, GROUP_RUN, RENDER, FIELD(verbose), NULL, NULL, 0, 0, "a line for every filter"},
     {"ranks", 0, TYPE_RANKS, GROUP_PLAN, PLAN, FIELD(ranks), "N[,M...]", "1", 1, 1000000,
@@ -84,7 +99,8 @@ const struct option_command option_commands[COMMANDS] = {
     {"plan", "plan --weights FILE [options]",
      "Shows what a job would compute, how long it would take, how it would be divided."},
     {"inspect", "inspect FILE", "Prints the network that a weights file holds."},
-    {"stitch", "stitch --out DIR [options]", "Makes the mosaics and tables again from the stored pictures."},
+    {"stitch", "stitch --out DIR [options]",
+     "Makes the mosaics, the tables and the page again from the stored pictures."},
 };
 
 int options_command(const char *name) {
@@ -241,6 +257,9 @@ static int check_complete(enum command command, int argc, char **argv, struct op
     if ((command == COMMAND_RENDER || command == COMMAND_STITCH) && !options->out)
         return error_set(error, STATUS_USAGE, "%s: --out DIR is missing; give the folder of the atlas",
                          option_commands[command].name);
+    if (!options->blur && options->blur_sigma != 1)
+        return error_set(error, STATUS_USAGE, "--blur-sigma %g: changes nothing without --blur; give both or neither",
+                         options->blur_sigma);
     return STATUS_OK;
 }
 
@@ -273,16 +292,31 @@ int options_parse(enum command command, int argc, char **argv, struct options *o
 
 /* job.txt ------------------------------------------------------------------------------------------------------- */
 
+/* Whether the row's value is its default. */
+static bool is_standard(const struct row *row, const struct options *options) {
+    struct options standard;
+    struct text value = {0}, standard_value = {0};
+    set_defaults(&standard);
+    option_format_value(row, options, &value);
+    option_format_value(row, &standard, &standard_value);
+    bool same = !strcmp(value.bytes, standard_value.bytes);
+    text_free(&value);
+    text_free(&standard_value);
+    return same;
+}
+
 int options_job_entries(const struct options *options, struct text *text, struct store_entry *entries) {
     size_t offsets[OPTIONS_JOB_ENTRIES];
     int count = 0;
-    for (int r = 0; r < OPTION_ROWS; r++)
-        if (option_rows[r].group == GROUP_JOB) {
-            offsets[count] = text->size;
-            entries[count++].name = option_rows[r].name;
-            option_format_value(&option_rows[r], options, text);
-            text_append(text, "%c", 0);
-        }
+    for (int r = 0; r < OPTION_ROWS; r++) {
+        const struct row *row = &option_rows[r];
+        if (row->group != GROUP_JOB && (row->group != GROUP_MORE || is_standard(row, options)))
+            continue;
+        offsets[count] = text->size;
+        entries[count++].name = row->name;
+        option_format_value(row, options, text);
+        text_append(text, "%c", 0);
+    }
     for (int i = 0; i < count; i++)
         entries[i].value = text->bytes + offsets[i];
     return count;

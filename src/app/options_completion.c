@@ -51,6 +51,8 @@ static void append_values(struct text *text, const struct row *row) {
         for (const char *c = row->argument; *c; c++)
             text_append(text, "%c", *c == '|' ? ' ' : *c);
         text_append(text, "'; return ;;\n");
+    } else if (row->type == TYPE_DEAD) {
+        text_append(text, "    --%s) _filteratlas_words 'skip retry leak'; return ;;\n", row->name);
     } else if (!strcmp(row->name, "layers")) {
         text_append(text, "    --%s) _filteratlas_layers; return ;;\n", row->name);
     } else if (!strcmp(row->name, "out")) {
@@ -65,7 +67,7 @@ static void append_numbers(struct text *text) {
     const char *between = "    --";
     for (int r = 0; r < OPTION_ROWS; r++) {
         const struct row *row = &option_rows[r];
-        if (row->type == TYPE_FLAG || row->type == TYPE_TEXT || row->type == TYPE_CHOICE)
+        if (row->type == TYPE_FLAG || row->type == TYPE_TEXT || row->type == TYPE_CHOICE || row->type == TYPE_DEAD)
             continue;
         text_append(text, "%s%s", between, row->name);
         between = " | --";

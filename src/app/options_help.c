@@ -8,6 +8,7 @@ enum { HELP_COLUMN = 30, HELP_WIDTH = 80 };
 
 const char *const option_groups[] = {"Files",
                                      "Job options (they define the pictures)",
+                                     "More job options (off unless given)",
                                      "Selection (which of the job's pictures)",
                                      "Run options (they change no picture)",
                                      "Plan",

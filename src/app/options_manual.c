@@ -21,7 +21,8 @@ static const struct entry statuses[] = {
 static const struct entry files[] = {
     {"DIR/vgg_LAYER_NxN.png", "A mosaic per layer, the filter with the highest loss first."},
     {"DIR/filters/LAYER/NNNN.png", "The picture of each live filter."},
-    {"DIR/losses.csv", "Layer, filter, status (live or dead), loss, seconds and rank of every filter."},
+    {"DIR/losses.csv",
+     "Layer, filter, status (live or dead), loss, seconds and rank of every filter; with --dead also rescue."},
     {"DIR/trace.csv", "Layer, filter, octave, epoch and loss of every iteration, with --trace."},
     {"DIR/atlas.h5", "Pictures, losses and options in one HDF5 file, with --hdf5."},
     {"DIR/job.txt", "Every option that defines the pictures, and the weights' SHA-256."},

@@ -65,46 +65,59 @@ static int simulate(const struct plan *plan, const struct unit_list *list, int r
     return schedule_simulate(list, ranks, piece_seconds, &timing, simulation, error);
 }
 
-static double efficiency(const struct simulation *simulation, double work, int ranks) {
-    return simulation->seconds > 0 ? 100 * work / ranks / simulation->seconds : 100;
+/* A batch, and what it makes of a run. */
+struct choice {
+    int batch;
+    struct simulation run, alone; /* on the ranks asked for; on one */
+};
+
+static int try_batch(const struct plan *plan, int batch, int ranks, struct choice *choice, struct error *error) {
+    struct unit_list list;
+    choice->batch = batch;
+    int status = make_list(plan, batch, &list, error);
+    if (!status)
+        status = simulate(plan, &list, ranks, &choice->run, error);
+    if (!status)
+        status = simulate(plan, &list, 1, &choice->alone, error);
+    unit_list_free(&list);
+    return status;
 }
 
 /* The batch with which so many ranks are done first, the one asked for if none saves more than 1 %. */
-static int find_batch(const struct plan *plan, int ranks, int *best, struct simulation *shortest, struct error *error) {
+static int find_batch(const struct plan *plan, const struct choice *asked, int ranks, struct choice *best,
+                      struct error *error) {
     static const int batches[] = {1, 2, 4, 8, 16, 32, 64};
-    *best = plan->options->batch;
-    int status = simulate(plan, &plan->list, ranks, shortest, error);
-    double asked = shortest->seconds;
+    int status = STATUS_OK;
+    *best = *asked;
     for (size_t i = 0; i < sizeof batches / sizeof *batches && !status; i++) {
-        struct unit_list list;
-        struct simulation simulation;
-        status = make_list(plan, batches[i], &list, error);
-        if (!status)
-            status = simulate(plan, &list, ranks, &simulation, error);
-        unit_list_free(&list);
-        if (!status && simulation.seconds < fmin(shortest->seconds, 0.99 * asked)) {
-            *shortest = simulation;
-            *best = batches[i];
-        }
+        struct choice choice;
+        status = try_batch(plan, batches[i], ranks, &choice, error);
+        if (!status && choice.run.seconds < fmin(best->run.seconds, 0.99 * asked->run.seconds))
+            *best = choice;
     }
     return status;
 }
 
-static int print_time(const struct plan *plan, int ranks, double work, struct error *error) {
-    struct simulation asked, best;
+static double efficiency(const struct choice *choice, int ranks) {
+    return choice->run.seconds > 0 ? 100 * choice->alone.seconds / ranks / choice->run.seconds : 100;
+}
+
+static int print_time(const struct plan *plan, int ranks, struct error *error) {
+    struct choice asked, best;
     char time[24];
-    int batch, cores = (int)sysconf(_SC_NPROCESSORS_ONLN), node = ranks < cores ? ranks : cores;
-    int status = simulate(plan, &plan->list, ranks, &asked, error);
+    int cores = (int)sysconf(_SC_NPROCESSORS_ONLN), node = ranks < cores ? ranks : cores;
+    int status = try_batch(plan, plan->options->batch, ranks, &asked, error);
     if (!status)
-        status = find_batch(plan, ranks, &batch, &best, error);
+        status = find_batch(plan, &asked, ranks, &best, error);
     if (status)
         return status;
-    progress_format_time(asked.seconds, time);
+    progress_format_time(asked.run.seconds, time);
     printf("%7d rank%s %12.*f s (%s), efficiency %.1f %%, %.2f GB a node with %d of them", ranks,
-           ranks == 1 ? ": " : "s:", asked.seconds < 100, asked.seconds, time, efficiency(&asked, work, ranks),
+           ranks == 1 ? ": " : "s:", asked.run.seconds < 100, asked.run.seconds, time, efficiency(&asked, ranks),
            (plan->measurement.node_bytes + node * plan->measurement.rank_bytes) / 1e9, node);
-    if (batch != plan->options->batch)
-        printf("; with --batch %d %.0f s, %.1f %%", batch, best.seconds, efficiency(&best, work, ranks));
+    if (best.batch != asked.batch)
+        printf("; with --batch %d %.*f s, %.1f %%", best.batch, best.run.seconds < 100, best.run.seconds,
+               efficiency(&best, ranks));
     printf("\n");
     return STATUS_OK;
 }
@@ -155,7 +168,7 @@ static void print_basis(const struct plan *plan) {
 static int print_plan(const struct plan *plan, struct error *error) {
     const struct options *options = plan->options;
     const struct vgg *net = &plan->weights.net;
-    struct simulation alone;
+    int status = STATUS_OK;
     printf("%s, %dx%d pixels, %d octaves of %d steps, batches of %d\n\n", net->variant, options->size.width,
            options->size.height, options->steps, options->epochs, options->batch);
     print_layers(net, &plan->list);
@@ -163,9 +176,8 @@ static int print_plan(const struct plan *plan, struct error *error) {
            plan->measurement.rank_bytes / 1e9);
     print_disk(plan);
     print_basis(plan);
-    int status = simulate(plan, &plan->list, 1, &alone, error);
     for (int i = 0; i < options->ranks_count && !status; i++)
-        status = print_time(plan, options->ranks[i], alone.seconds, error);
+        status = print_time(plan, options->ranks[i], error);
     return status ? status : print_slices(net, &plan->list, options->ranks[0], error);
 }
 

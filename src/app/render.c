@@ -61,7 +61,7 @@ static int lock_layers(struct run *run, struct error *error) {
     for (int l = 0; l < run->weights.net.layers; l++)
         if (run->selection.layer[l])
             names[count++] = run->weights.net.layer[l].name;
-    int status = lock_take(run->store.folder, names, count, false, &run->lock, error);
+    int status = lock_take(run->store.folder, names, count, NULL, &run->lock, error);
     run->store.lock = run->lock;
     return status;
 }
@@ -147,9 +147,13 @@ static int share_weights(struct run *run, int deepest, struct error *error) {
                          (float *)((char *)run->shared.bytes + before), &run->network, error);
 }
 
-static int publish_layer(const void *context, const char *layer, struct text *line, struct error *error) {
+static int publish_layer(const void *context, const char *layer, ascent_goes_on *goes_on, void *link, struct text *line,
+                         struct error *error) {
     const struct run *run = context;
-    return command_publish_layer(&run->store, layer, &run->options, line, error);
+    struct store store = run->store;
+    store.goes_on = goes_on;
+    store.context = link;
+    return command_publish_layer(&store, layer, &run->options, run->damaged > 0, line, error);
 }
 
 /* Weights, tables and memory on every rank. */
@@ -158,6 +162,7 @@ static int prepare_all(struct run *run, struct error *error) {
     cluster_broadcast(&deepest, sizeof deepest);
     cluster_broadcast(run->store.folder, sizeof run->store.folder);
     cluster_broadcast(run->store.job_digest, sizeof run->store.job_digest);
+    cluster_broadcast(&run->damaged, sizeof run->damaged);
     int status = cluster_agree(&run->cluster, share_weights(run, deepest, error), error);
     if (status)
         return status;
@@ -233,11 +238,24 @@ static double silence(const struct run *run) {
     return run->options.rank_timeout + run->options.batch * flops / 1e10;
 }
 
+/* Kernels round each in their own way: on processors of two kinds the pictures depend on who drew them. Collective. */
+static void warn_of_other_kernels(const struct run *run) {
+    char mine[CLUSTER_TEXT_SIZE], other[CLUSTER_TEXT_SIZE];
+    snprintf(mine, sizeof mine, "%s, %s", winograd_kernels_name(run->network.kernels), gemm_description());
+    int rank = cluster_find_other(&run->cluster, mine, other);
+    if (rank > 0 && run->cluster.rank == 0)
+        fprintf(stderr,
+                "filteratlas: rank %d on %s: computes with %s, rank 0 with %s: their pictures are not the same bytes; "
+                "use nodes of one kind and the same OPENBLAS variables\n",
+                rank, run->cluster.hosts[rank], other, mine);
+}
+
 /* What a person should know before it begins. */
 static void print_notices(const struct run *run) {
     const struct shared *shared = &run->shared;
     if (run->damaged)
-        fprintf(stderr, "filteratlas: %s: %d filters are damaged or incomplete in the store and are drawn again\n",
+        fprintf(stderr,
+                "filteratlas: %s: %d filters are damaged or incomplete in the store; those selected are drawn again\n",
                 run->options.out, run->damaged);
     if (shared->nodes_without)
         fprintf(
@@ -249,7 +267,7 @@ static void print_notices(const struct run *run) {
 
 /* The files of all layers together, and what there is to say at the end. */
 static int finish(struct run *run, struct error *error) {
-    int status = command_publish_tables(&run->store, &run->options, error);
+    int status = command_publish_tables(&run->store, &run->options, run->damaged > 0, error);
     if (status || run->options.quiet)
         return status;
     for (int l = 0; l < VGG_MAX_LAYERS; l++)
@@ -272,6 +290,7 @@ static int draw(struct run *run, struct error *error) {
         .context = &run->progress,
         .lines = run->lines};
     memcpy(coordination.publish, run->selection.layer, sizeof coordination.publish);
+    warn_of_other_kernels(run);
     if (first && !run->options.quiet)
         print_header(run);
     if (first) {
@@ -314,8 +333,8 @@ static int run_parse(struct run *run, int argc, char **argv, struct error *error
 int app_render(int argc, char **argv) {
     struct run run = {.start = clock_now()};
     struct error error;
+    stop_catch_signals(); /* first: one that comes while MPI starts must not kill the job */
     cluster_start(&run.cluster);
-    stop_catch_signals();
     gemm_use_one_thread();
     int status = run_parse(&run, argc, argv, &error);
     if (!status && !run.options.help) {

@@ -2,12 +2,11 @@
 
 #include "filteratlas/noise.h"
 #include "filteratlas/picture8.h"
+#include "filteratlas/regularize.h"
 #include "filteratlas/resize.h"
 
 #include <math.h>
 #include <stdlib.h>
-
-static const double DEAD_LOSS = 1e-7;
 
 struct ascent {
     const struct network *network;
@@ -17,6 +16,7 @@ struct ascent {
     size_t floats;     /* of a picture of the final size */
     float *x;          /* [batch][floats] */
     float *gradients;  /* [batch][floats] */
+    float *shifted;    /* [batch][floats], or NULL without jitter */
     float *traces;     /* [batch][steps * epochs] */
     uint8_t *pictures; /* [batch][floats] */
     uint8_t *enlarged; /* [floats] */
@@ -28,7 +28,8 @@ static size_t picture_floats(const struct octaves *octaves, int octave) {
 
 double ascent_picture_bytes(const struct ascent_job *job, int batch) {
     double floats = (double)picture_floats(&job->octaves, job->octaves.steps);
-    return floats * (batch * (2 * sizeof(float) + 1) + 1) +
+    int maps = job->jitter ? 3 : 2; /* of floats */
+    return floats * (batch * (maps * sizeof(float) + 1) + 1) +
            sizeof(float) * (double)batch * job->octaves.steps * job->epochs;
 }
 
@@ -43,10 +44,11 @@ int ascent_make(const struct network *network, const struct ascent_job *job, int
     a->floats = picture_floats(octaves, octaves->steps);
     a->x = malloc(batch * a->floats * sizeof *a->x);
     a->gradients = malloc(batch * a->floats * sizeof *a->gradients);
+    a->shifted = job->jitter ? malloc(batch * a->floats * sizeof *a->shifted) : NULL;
     a->traces = malloc(batch * iterations * sizeof *a->traces);
     a->pictures = malloc(batch * a->floats);
     a->enlarged = malloc(a->floats);
-    if (!a->x || !a->gradients || !a->traces || !a->pictures || !a->enlarged)
+    if (!a->x || !a->gradients || (job->jitter && !a->shifted) || !a->traces || !a->pictures || !a->enlarged)
         return error_memory(error, ascent_picture_bytes(job, batch), "pictures");
     return network_memory_make(network, octaves, deepest, batch, &a->memory, error);
 }
@@ -57,56 +59,91 @@ void ascent_free(struct ascent *ascent) {
     network_memory_free(&ascent->memory);
     free(ascent->x);
     free(ascent->gradients);
+    free(ascent->shifted);
     free(ascent->traces);
     free(ascent->pictures);
     free(ascent->enlarged);
     free(ascent);
 }
 
-static void begin(struct ascent *ascent, int layer, const int *filters, int count, struct ascent_result *results) {
-    const struct ascent_job *job = ascent->job;
-    for (int i = 0; i < count; i++) {
-        results[i] = (struct ascent_result){.filter = filters[i],
-                                            .trace = ascent->traces + (size_t)i * job->octaves.steps * job->epochs,
-                                            .picture = ascent->pictures + i * ascent->floats};
-        noise_picture(job->seed, layer, filters[i], picture_floats(&job->octaves, 0), ascent->x + i * ascent->floats);
-    }
+/* A filter on its way up. Its place in the batch is that of its buffers. */
+struct climber {
+    struct ascent_result *result;
+    struct noise_stream noise;
+    float *x, *gradient, *shifted;
+    int rows, columns; /* of the shift */
+};
+
+static struct climber climber_of(const struct ascent *ascent, int layer, int place, struct ascent_result *result) {
+    size_t at = place * ascent->floats;
+    return (struct climber){.result = result,
+                            .noise = {ascent->job->seed, layer, result->filter, result->attempt},
+                            .x = ascent->x + at,
+                            .gradient = ascent->gradients + at,
+                            .shifted = ascent->shifted ? ascent->shifted + at : NULL};
 }
 
-/* x += step * gradient / (root mean square of the gradient + 1e-7) */
-static void climb(float *x, const float *gradient, size_t count, double step) {
+/* x += step * gradient / (root mean square of the gradient + 1e-7). False if the gradient is 0 all over. */
+static bool climb(float *x, const float *gradient, size_t count, double step) {
     double squares = 0;
     for (size_t i = 0; i < count; i++)
         squares += (double)gradient[i] * gradient[i];
     float scale = (float)(step / (sqrt(squares / (double)count) + 1e-7));
     for (size_t i = 0; i < count; i++)
         x[i] += scale * gradient[i];
+    return squares > 0;
+}
+
+/* The picture of which the network shall give the gradient. */
+static const float *show(const struct ascent *ascent, int octave, struct climber *climber) {
+    const struct ascent_job *job = ascent->job;
+    if (!job->jitter)
+        return climber->x;
+    noise_offset(&climber->noise, climber->result->iterations, job->jitter, &climber->rows, &climber->columns);
+    shift_picture(climber->x, job->octaves.height[octave], job->octaves.width[octave], climber->rows, climber->columns,
+                  climber->shifted);
+    return climber->shifted;
+}
+
+/* One step along the gradient, and what smooths the picture after it. */
+static void step(const struct ascent *ascent, int octave, struct climber *climber, double loss) {
+    const struct ascent_job *job = ascent->job;
+    struct ascent_result *result = climber->result;
+    int height = job->octaves.height[octave], width = job->octaves.width[octave];
+    size_t count = picture_floats(&job->octaves, octave);
+    if (job->jitter)
+        shift_picture(climber->gradient, height, width, -climber->rows, -climber->columns, climber->shifted);
+    bool moved = climb(climber->x, job->jitter ? climber->shifted : climber->gradient, count, job->step);
+    result->loss = loss;
+    result->trace[result->iterations++] = (float)loss;
+    if (job->decay > 0)
+        decay_picture(climber->x, count, job->decay);
+    if (job->blur && result->iterations % job->blur == 0)
+        blur_picture(climber->x, height, width, job->blur_sigma, climber->gradient);
+    bool silent = loss <= OBJECTIVE_SILENT, leaks = silent && job->objective.leak && moved;
+    result->leaked |= leaks;
+    result->dead = silent && !leaks;
 }
 
 /* One iteration, at an octave, of the filters that are not dead. */
-static void iterate(struct ascent *ascent, int layer, int octave, struct ascent_result *results, int count) {
+static void iterate(struct ascent *ascent, int octave, int layer, struct climber *climbers, int count) {
     const struct octaves *octaves = &ascent->job->octaves;
     struct network_picture pictures[ASCENT_MAX_BATCH];
-    struct ascent_result *alive[ASCENT_MAX_BATCH];
+    struct climber *alive[ASCENT_MAX_BATCH];
     int n = 0;
     for (int i = 0; i < count; i++)
-        if (!results[i].dead) {
-            alive[n] = &results[i];
-            pictures[n++] = (struct network_picture){.filter = results[i].filter,
-                                                     .x = ascent->x + i * ascent->floats,
-                                                     .gradient = ascent->gradients + i * ascent->floats};
+        if (!climbers[i].result->dead) {
+            alive[n] = &climbers[i];
+            pictures[n++] = (struct network_picture){.filter = climbers[i].result->filter,
+                                                     .x = show(ascent, octave, &climbers[i]),
+                                                     .gradient = climbers[i].gradient};
         }
     if (!n)
         return;
-    network_gradients(ascent->network, &ascent->memory, layer, octaves->height[octave], octaves->width[octave],
-                      pictures, n);
-    for (int i = 0; i < n; i++) {
-        float *x = ascent->x + (alive[i] - results) * ascent->floats;
-        climb(x, pictures[i].gradient, picture_floats(octaves, octave), ascent->job->step);
-        alive[i]->loss = pictures[i].loss;
-        alive[i]->trace[alive[i]->iterations++] = (float)pictures[i].loss;
-        alive[i]->dead = pictures[i].loss <= DEAD_LOSS;
-    }
+    network_gradients(ascent->network, &ascent->memory, &ascent->job->objective, layer, octaves->height[octave],
+                      octaves->width[octave], pictures, n);
+    for (int i = 0; i < n; i++)
+        step(ascent, octave, alive[i], pictures[i].loss);
 }
 
 /* Brings x from the size of an octave to that of the next, by way of 8 bits. */
@@ -140,24 +177,51 @@ static void finish(const struct ascent *ascent, const float *x, struct ascent_re
         swap_red_and_blue(result->picture, ascent->floats);
 }
 
-int ascent_draw(struct ascent *ascent, int layer, const int *filters, int count, ascent_goes_on *goes_on, void *context,
-                struct ascent_result *results, struct error *error) {
-    begin(ascent, layer, filters, count, results);
-    for (int octave = 0; octave < ascent->job->octaves.steps; octave++) {
-        for (int epoch = 0; epoch < ascent->job->epochs; epoch++) {
+/* Through all octaves, from the noise. */
+static int draw(struct ascent *ascent, int layer, struct climber *climbers, int count, ascent_goes_on *goes_on,
+                void *context, struct error *error) {
+    const struct ascent_job *job = ascent->job;
+    for (int i = 0; i < count; i++)
+        noise_picture(&climbers[i].noise, picture_floats(&job->octaves, 0), climbers[i].x);
+    for (int octave = 0; octave < job->octaves.steps; octave++) {
+        for (int epoch = 0; epoch < job->epochs; epoch++) {
             if (!goes_on(context))
                 return error_set(error, STATUS_STOPPED, "stopped");
-            iterate(ascent, layer, octave, results, count);
+            iterate(ascent, octave, layer, climbers, count);
         }
         for (int i = 0; i < count; i++) {
-            float *x = ascent->x + i * ascent->floats;
-            int status = results[i].dead ? STATUS_OK : enlarge(ascent, octave, x, &results[i], error);
+            struct ascent_result *result = climbers[i].result;
+            int status = result->dead ? STATUS_OK : enlarge(ascent, octave, climbers[i].x, result, error);
             if (status)
                 return status;
         }
     }
     for (int i = 0; i < count; i++)
-        if (!results[i].dead)
-            finish(ascent, ascent->x + i * ascent->floats, &results[i]);
+        if (!climbers[i].result->dead)
+            finish(ascent, climbers[i].x, climbers[i].result);
     return STATUS_OK;
+}
+
+/* An attempt draws the filters that died in the one before; the others' pictures and traces stay where they are. */
+int ascent_draw(struct ascent *ascent, int layer, const int *filters, int count, ascent_goes_on *goes_on, void *context,
+                struct ascent_result *results, struct error *error) {
+    size_t iterations = (size_t)ascent->job->octaves.steps * ascent->job->epochs;
+    int status = STATUS_OK;
+    for (int attempt = 0; attempt <= ascent->job->retries && !status; attempt++) {
+        struct climber climbers[ASCENT_MAX_BATCH];
+        int n = 0;
+        for (int i = 0; i < count; i++) {
+            if (attempt && !results[i].dead)
+                continue;
+            results[i] = (struct ascent_result){.filter = filters[i],
+                                                .attempt = attempt,
+                                                .trace = ascent->traces + i * iterations,
+                                                .picture = ascent->pictures + i * ascent->floats};
+            climbers[n] = climber_of(ascent, layer, n, &results[i]);
+            n++;
+        }
+        if (n)
+            status = draw(ascent, layer, climbers, n, goes_on, context, error);
+    }
+    return status;
 }

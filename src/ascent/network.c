@@ -207,18 +207,9 @@ static void backward(const struct pass *pass, int from, int to, float *x_gradien
     }
 }
 
-/* z [count] before the ReLU becomes the gradient of its mean after the ReLU, which is returned. */
-static double mean_activation(float *z, size_t count) {
-    double sum = 0;
-    for (size_t i = 0; i < count; i++) {
-        sum += z[i] > 0 ? z[i] : 0;
-        z[i] = z[i] > 0 ? (float)(1.0 / (double)count) : 0;
-    }
-    return sum / (double)count;
-}
-
 /* The wanted channel alone, both ways: the output of the layer before becomes its gradient. */
-static void turn_around(const struct pass *pass, int number, struct network_picture *picture) {
+static void turn_around(const struct pass *pass, const struct objective *objective, int number,
+                        struct network_picture *picture) {
     const struct network *network = pass->network;
     int h = map_height(pass, pass->layer), w = map_width(pass, pass->layer);
     const struct channel channel = {.kernel = weights_kernel(network->weights, pass->layer),
@@ -231,39 +222,41 @@ static void turn_around(const struct pass *pass, int number, struct network_pict
     const float *in = pass->layer ? output_of(pass, pass->layer - 1, number) : picture->x;
     float *in_gradient = pass->layer ? output_of(pass, pass->layer - 1, number) : picture->gradient;
     channel_forward(&channel, in, h, w, z, pass->memory->scratch);
-    picture->loss = mean_activation(z, (size_t)h * w);
+    picture->loss = objective_turn(objective, z, h, w);
     channel_backward(&channel, z, h, w, in_gradient, pass->memory->scratch);
 }
 
 /* All layers picture by picture. */
-static void draw_singly(const struct pass *pass, struct network_picture *pictures, int count) {
+static void draw_singly(const struct pass *pass, const struct objective *objective, struct network_picture *pictures,
+                        int count) {
     for (int i = 0; i < count; i++) {
         forward(pass, 0, pass->layer, pictures[i].x, 0, 1);
-        turn_around(pass, 0, &pictures[i]);
+        turn_around(pass, objective, 0, &pictures[i]);
         backward(pass, 0, pass->layer, pictures[i].gradient, 0, 1);
     }
 }
 
 /* The first layers picture by picture, the joint ones together. */
-static void draw_group(const struct pass *pass, struct network_picture *pictures, int count) {
+static void draw_group(const struct pass *pass, const struct objective *objective, struct network_picture *pictures,
+                       int count) {
     for (int i = 0; i < count; i++)
         forward(pass, 0, pass->joint, pictures[i].x, i, 1);
     forward(pass, pass->joint, pass->layer, NULL, 0, count);
     for (int i = 0; i < count; i++)
-        turn_around(pass, i, &pictures[i]);
+        turn_around(pass, objective, i, &pictures[i]);
     backward(pass, pass->joint, pass->layer, NULL, 0, count);
     for (int i = 0; i < count; i++)
         backward(pass, 0, pass->joint, pictures[i].gradient, i, 1);
 }
 
-void network_gradients(const struct network *network, struct network_memory *memory, int layer, int height, int width,
-                       struct network_picture *pictures, int count) {
+void network_gradients(const struct network *network, struct network_memory *memory, const struct objective *objective,
+                       int layer, int height, int width, struct network_picture *pictures, int count) {
     struct pass pass = plan(network, memory, layer, height, width);
     if (is_single(&pass) || layer == 0) {
-        draw_singly(&pass, pictures, count);
+        draw_singly(&pass, objective, pictures, count);
         return;
     }
     int size = group_size(count, most_together(network, layer, height, width));
     for (int first = 0; first < count; first += size)
-        draw_group(&pass, pictures + first, count - first < size ? count - first : size);
+        draw_group(&pass, objective, pictures + first, count - first < size ? count - first : size);
 }

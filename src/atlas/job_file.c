@@ -25,6 +25,26 @@ static const char *find_value(const char *text, const char *name, int *length) {
     return NULL;
 }
 
+static const char *next_line(const char *line) {
+    const char *end = strchr(line, '\n');
+    return end && end[1] ? end + 1 : NULL;
+}
+
+/* Entries that the store's job has and this one has not: options at their default now. */
+static void append_surplus(const char *found, const struct store_entry *job, int entries, struct text *differences) {
+    for (const char *line = *found ? found : NULL; line; line = next_line(line)) {
+        int length = (int)strcspn(line, "\n"), name = 0;
+        while (name < length && strncmp(line + name, " = ", 3))
+            name++;
+        bool known = false;
+        for (int i = 0; i < entries; i++)
+            known |= strlen(job[i].name) == (size_t)name && !strncmp(line, job[i].name, (size_t)name);
+        int value = name + 3 < length ? name + 3 : length;
+        if (!known)
+            text_append(differences, ", %.*s (%.*s there, now the default)", name, line, length - value, line + value);
+    }
+}
+
 static int compare_jobs(const char *folder, const char *found, const struct store_entry *job, int entries,
                         struct error *error) {
     struct text differences = {0};
@@ -36,12 +56,20 @@ static int compare_jobs(const char *folder, const char *found, const struct stor
         else if (strlen(job[i].value) != (size_t)length || strncmp(value, job[i].value, (size_t)length))
             text_append(&differences, ", %s (%.*s there, now %s)", job[i].name, length, value, job[i].value);
     }
+    append_surplus(found, job, entries, &differences);
     int status = STATUS_OK;
     if (differences.size)
         status = error_set(error, STATUS_OTHER_JOB, "%s: holds another job, which differs in %s; give another --out",
                            folder, differences.bytes + 2);
     text_free(&differences);
     return status;
+}
+
+/* Notes what the store's users want to know of its job.txt. */
+static int note_job(const struct text *found, struct store *store, struct error *error) {
+    int length;
+    store->rescues = find_value(found->bytes, "dead", &length) != NULL;
+    return sha256_bytes(found->bytes, found->size, store->job_digest, error);
 }
 
 static int unusable(const char *path, struct error *error) {
@@ -115,6 +143,7 @@ int store_open(const char *folder, const struct store_entry *job, int entries, s
     struct text wanted = {0}, found = {0};
     char path[DURABLE_PATH_SIZE];
     store->lock = NULL;
+    store->goes_on = NULL;
     int status = set_folder(folder, store, error);
     if (!status)
         status = make_folders(store->folder, error);
@@ -131,7 +160,7 @@ int store_open(const char *folder, const struct store_entry *job, int entries, s
     if (!status)
         status = compare_jobs(folder, found.bytes, job, entries, error);
     if (!status)
-        status = sha256_bytes(found.bytes, found.size, store->job_digest, error);
+        status = note_job(&found, store, error);
     text_free(&wanted);
     text_free(&found);
     return status;
@@ -141,6 +170,7 @@ int store_open_existing(const char *folder, struct store *store, struct error *e
     struct text found = {0};
     char path[DURABLE_PATH_SIZE];
     store->lock = NULL;
+    store->goes_on = NULL;
     int status = set_folder(folder, store, error);
     if (status)
         return status;
@@ -151,7 +181,7 @@ int store_open_existing(const char *folder, struct store *store, struct error *e
         status = error_set(error, STATUS_USAGE,
                            "%s: holds no atlas (no readable job.txt in it); give the --out of a render", folder);
     else
-        status = sha256_bytes(found.bytes, found.size, store->job_digest, error);
+        status = note_job(&found, store, error);
     text_free(&found);
     return status;
 }

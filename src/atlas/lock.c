@@ -166,8 +166,9 @@ static int wait_for_readable(const char *path, const struct owner *self, double 
     return clock_now() - *readable > DEAD_SECONDS ? put_away(path, NULL, self, error) : STATUS_OK;
 }
 
-static int take_one(const char *folder, const char *name, const char *path, const struct owner *self, bool patient,
-                    struct error *error) {
+/* *dead: the last owner found dead, whose further locks need no watching. */
+static int take_one(const char *folder, const char *name, const char *path, const struct owner *self,
+                    const struct lock_patience *patience, struct owner *dead, struct error *error) {
     double start = clock_now(), readable = start;
     for (;;) {
         struct owner owner;
@@ -182,11 +183,16 @@ static int take_one(const char *folder, const char *name, const char *path, cons
             continue;
         }
         readable = clock_now();
-        if (judge(path, &owner, self) == OWNER_GONE) {
+        if (is_same(&owner, dead) || judge(path, &owner, self) == OWNER_GONE) {
+            struct owner left;
+            if (read_owner(path, &left) && is_same(&left, &owner))
+                *dead = owner; /* and not one that has just released it */
             status = put_away(path, &owner, self, error);
             if (status)
                 return status;
-        } else if (clock_now() - start > (patient ? PATIENCE_SECONDS : ENDING_SECONDS))
+        } else if (patience && patience->goes_on && !patience->goes_on(patience->context))
+            return error_set(error, STATUS_STOPPED, "stopped");
+        else if (clock_now() - start > (patience ? PATIENCE_SECONDS : ENDING_SECONDS))
             return error_set(error, STATUS_FAILURE,
                              "%s: %s is being written by process %ld on %s; wait for it, or give other --layers or "
                              "another --out",
@@ -236,11 +242,12 @@ static void give_back(const struct lock *lock, int count) {
             unlink(lock->path[i]);
 }
 
-static int take_all(const char *folder, const char *const *names, bool patient, struct lock *lock,
-                    struct error *error) {
+static int take_all(const char *folder, const char *const *names, const struct lock_patience *patience,
+                    struct lock *lock, struct error *error) {
+    struct owner dead = {0};
     for (int i = 0; i < lock->count; i++) {
         snprintf(lock->path[i], sizeof *lock->path, "%s/units/.%s.lock", folder, names[i]);
-        int status = take_one(folder, names[i], lock->path[i], &lock->self, patient, error);
+        int status = take_one(folder, names[i], lock->path[i], &lock->self, patience, &dead, error);
         if (status) {
             give_back(lock, i);
             return status;
@@ -249,8 +256,8 @@ static int take_all(const char *folder, const char *const *names, bool patient, 
     return STATUS_OK;
 }
 
-int lock_take(const char *folder, const char *const *names, int count, bool patient, struct lock **lock,
-              struct error *error) {
+int lock_take(const char *folder, const char *const *names, int count, const struct lock_patience *patience,
+              struct lock **lock, struct error *error) {
     char units[DURABLE_PATH_SIZE];
     snprintf(units, sizeof units, "%s/units", folder);
     int status = durable_make_folder(units, error);
@@ -261,7 +268,7 @@ int lock_take(const char *folder, const char *const *names, int count, bool pati
     if (!status) {
         l->self = find_self();
         l->count = count;
-        status = take_all(folder, names, patient, l, error);
+        status = take_all(folder, names, patience, l, error);
     }
     if (status) {
         if (l)

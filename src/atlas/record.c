@@ -1,6 +1,7 @@
 #include "record.h"
 
 #include "filteratlas/text.h"
+#include "trace_file.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -17,8 +18,8 @@ void record_format(const struct store_filter *filters, int count, const struct t
     text_append(text, "%s", RECORD_HEAD);
     for (int i = 0; i < count; i++) {
         const struct store_filter *f = &filters[i];
-        text_append(text, "%d %s %.17g %.3f %d %zu %08" PRIx32 "\n", f->index, f->dead ? "dead" : "live", f->loss,
-                    f->seconds, f->rank, f->bytes, f->crc);
+        text_append(text, "%d %s %.17g %.3f %d %zu %08" PRIx32 "%s%s\n", f->index, f->dead ? "dead" : "live", f->loss,
+                    f->seconds, f->rank, f->bytes, f->crc, *f->rescue ? " " : "", f->rescue);
     }
     if (trace->size)
         text_append(text, "trace %zu %08" PRIx32 "\n", trace->size, record_checksum(trace->bytes, trace->size));
@@ -27,9 +28,12 @@ void record_format(const struct store_filter *filters, int count, const struct t
 
 static bool parse_filter(const char *line, struct store_filter *filter) {
     char status[5];
+    int end = 0;
     *filter = (struct store_filter){0};
-    int fields = sscanf(line, "%d %4s %lf %lf %d %zu %" SCNx32, &filter->index, status, &filter->loss, &filter->seconds,
-                        &filter->rank, &filter->bytes, &filter->crc);
+    int fields = sscanf(line, "%d %4s %lf %lf %d %zu %" SCNx32 "%n", &filter->index, status, &filter->loss,
+                        &filter->seconds, &filter->rank, &filter->bytes, &filter->crc, &end);
+    if (line[end] == ' ')
+        sscanf(line + end + 1, "%15[^\n]", filter->rescue);
     filter->dead = fields == 7 && !strcmp(status, "dead");
     return fields == 7 && filter->index >= 0;
 }
@@ -53,23 +57,6 @@ static bool is_whole(const struct text *text) {
            crc == record_checksum(text->bytes, text->size - tail);
 }
 
-/* Whether the trace beside the record at path is what the record says of it. */
-static bool trace_matches(const char *path, const char *record) {
-    const char *line = strstr(record, "\ntrace ");
-    size_t size;
-    uint32_t crc;
-    if (!line || sscanf(line + 1, "trace %zu %" SCNx32, &size, &crc) != 2)
-        return true;
-    char trace_path[DURABLE_PATH_SIZE];
-    struct text trace = {0};
-    struct error ignored;
-    snprintf(trace_path, sizeof trace_path, "%.*scsv", (int)(strlen(path) - strlen("txt")), path);
-    bool matches = text_read(trace_path, &trace, &ignored) == STATUS_OK && trace.size == size &&
-                   record_checksum(trace.bytes, trace.size) == crc;
-    text_free(&trace);
-    return matches;
-}
-
 int record_read(const char *path, struct store_layer *layer, bool *broken, struct error *error) {
     struct text text = {0};
     *broken = false;
@@ -77,7 +64,7 @@ int record_read(const char *path, struct store_layer *layer, bool *broken, struc
         return STATUS_OK;
     int status = text_read(path, &text, error);
     if (!status)
-        *broken = !is_whole(&text) || !trace_matches(path, text.bytes);
+        *broken = !is_whole(&text) || !trace_file_matches(path, text.bytes);
     if (!status && !*broken) {
         struct store_filter filter;
         for (char *line = strchr(text.bytes, '\n'); line && !status; line = strchr(line + 1, '\n'))

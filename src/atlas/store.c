@@ -2,6 +2,7 @@
 
 #include "filteratlas/text.h"
 #include "record.h"
+#include "trace_file.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -14,9 +15,8 @@ static void layer_folder(const struct store *store, const char *kind, const char
     snprintf(path, DURABLE_PATH_SIZE, "%s/%s/%s", store->folder, kind, layer);
 }
 
-static void record_path(const struct store *store, const char *layer, int unit, const char *suffix,
-                        char path[DURABLE_PATH_SIZE]) {
-    snprintf(path, DURABLE_PATH_SIZE, "%s/units/%s/%05d.%s", store->folder, layer, unit, suffix);
+static void record_path(const struct store *store, const char *layer, int unit, char path[DURABLE_PATH_SIZE]) {
+    snprintf(path, DURABLE_PATH_SIZE, "%s/units/%s/%05d.txt", store->folder, layer, unit);
 }
 
 void store_picture_path(const struct store *store, const char *layer, int filter, char path[DURABLE_PATH_SIZE]) {
@@ -67,51 +67,25 @@ static int publish_pictures(const struct store *store, const char *layer, const 
     return status ? status : durable_sync_folder(path, error);
 }
 
-/* Appends those of a trace's lines that are of a filter. */
-static void append_lines_of(const char *lines, int filter, struct text *text) {
-    int index;
-    for (const char *line = lines; line && *line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL)
-        if (sscanf(line, "%*[^,],%d,", &index) == 1 && index == filter)
-            text_append(text, "%.*s\n", (int)strcspn(line, "\n"), line);
-}
-
-/* The unit's trace with these lines (NULL: none), by filter: of one that is drawn again the new ones. */
-static int merge_trace(const char *path, const struct store_layer *merged, const struct store_filter *filters,
-                       int count, const char *lines, struct text *text, struct error *error) {
-    struct text old = {0};
-    int status = access(path, F_OK) ? STATUS_OK : text_read(path, &old, error);
-    for (int i = 0; i < merged->count && !status; i++) {
-        bool drawn = false;
-        for (int j = 0; j < count; j++)
-            drawn |= filters[j].index == merged->filter[i].index;
-        append_lines_of(drawn ? lines : old.bytes, merged->filter[i].index, text);
-    }
-    if (!status && text->size)
-        status = durable_write(path, text->bytes, text->size, error);
-    else if (!status)
-        unlink(path);
-    text_free(&old);
-    return status;
-}
-
 int store_commit_unit(const struct store *store, const char *layer, int unit, const struct store_filter *filters,
                       int count, const char *trace, struct error *error) {
     struct store_layer merged = {0};
     struct text record = {0}, lines = {0};
-    char record_file[DURABLE_PATH_SIZE], trace_file[DURABLE_PATH_SIZE];
-    record_path(store, layer, unit, "txt", record_file);
-    record_path(store, layer, unit, "csv", trace_file);
+    char record_file[DURABLE_PATH_SIZE];
+    record_path(store, layer, unit, record_file);
     int status = make_layer_folders(store, layer, error);
     if (!status)
         status = publish_pictures(store, layer, filters, count, error);
     if (!status)
         status = record_merge(record_file, filters, count, &merged, error);
     if (!status)
-        status = merge_trace(trace_file, &merged, filters, count, trace, &lines, error);
+        status = trace_file_write(record_file, &merged, filters, count, trace, &lines, error);
     if (!status) {
         record_format(merged.filter, merged.count, &lines, &record);
         status = durable_write(record_file, record.bytes, record.size, error);
     }
+    if (!status && lines.size)
+        trace_file_remove_others(record_file);
     text_free(&record);
     text_free(&lines);
     store_layer_free(&merged);
@@ -123,11 +97,6 @@ int store_commit_unit(const struct store *store, const char *layer, int unit, co
 static int is_record(const struct dirent *entry) {
     const char *dot = strrchr(entry->d_name, '.');
     return entry->d_name[0] != '.' && dot && !strcmp(dot, ".txt");
-}
-
-static int is_trace(const struct dirent *entry) {
-    const char *dot = strrchr(entry->d_name, '.');
-    return entry->d_name[0] != '.' && dot && !strcmp(dot, ".csv");
 }
 
 static int is_visible(const struct dirent *entry) { return entry->d_name[0] != '.'; }
@@ -215,12 +184,16 @@ int store_visit_traces(const struct store *store, const char *layer,
     char folder[DURABLE_PATH_SIZE];
     layer_folder(store, "units", layer, folder);
     struct dirent **entries = NULL;
-    int count = scandir(folder, &entries, is_trace, alphasort), status = STATUS_OK;
+    int count = scandir(folder, &entries, is_record, alphasort), status = STATUS_OK;
     for (int i = 0; i < count; i++) {
-        char path[DURABLE_PATH_SIZE + 256];
+        char path[DURABLE_PATH_SIZE + 256], trace[DURABLE_PATH_SIZE];
+        struct text record = {0};
         snprintf(path, sizeof path, "%s/%s", folder, entries[i]->d_name);
         if (!status)
-            status = visit(path, context, error);
+            status = text_read(path, &record, error);
+        if (!status && trace_file_of(path, record.bytes, trace))
+            status = visit(trace, context, error);
+        text_free(&record);
         free(entries[i]);
     }
     free(entries);

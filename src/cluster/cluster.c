@@ -86,6 +86,20 @@ void groups_broadcast(MPI_Comm communicator, void *bytes, size_t size) {
 
 void cluster_broadcast(void *bytes, size_t size) { groups_broadcast(MPI_COMM_WORLD, bytes, size); }
 
+int cluster_find_other(const struct cluster *cluster, const char *text, char other[CLUSTER_TEXT_SIZE]) {
+    char mine[CLUSTER_TEXT_SIZE];
+    snprintf(mine, sizeof mine, "%s", text);
+    snprintf(other, CLUSTER_TEXT_SIZE, "%s", text);
+    MPI_Bcast(other, CLUSTER_TEXT_SIZE, MPI_BYTE, 0, MPI_COMM_WORLD);
+    int rank = strcmp(mine, other) ? cluster->rank : cluster->ranks, first;
+    MPI_Allreduce(&rank, &first, 1, MPI_INT, MPI_MIN, MPI_COMM_WORLD);
+    if (first == cluster->ranks)
+        return -1;
+    memcpy(other, mine, sizeof mine);
+    MPI_Bcast(other, CLUSTER_TEXT_SIZE, MPI_BYTE, first, MPI_COMM_WORLD);
+    return first;
+}
+
 int cluster_count_nodes(const struct cluster *cluster) {
     int nodes = 0;
     for (int r = 0; r < cluster->ranks; r++)

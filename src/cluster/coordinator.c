@@ -44,6 +44,8 @@ struct coordinator {
     struct error error;
 };
 
+static bool is_busy(const struct peer *peer) { return peer->state == PEER_DRAWING || peer->state == PEER_PUBLISHING; }
+
 /* Stopping ------------------------------------------------------------------------------------------------------ */
 
 /* Notes the first failure and calls off what the ranks are drawing. */
@@ -54,7 +56,7 @@ static void call_off(struct coordinator *c, int status, const struct error *erro
     c->error = *error;
     atomic_store(&c->local->cancelled, true);
     for (int rank = 1; rank < c->cluster->ranks; rank++)
-        if (c->peer[rank].state == PEER_DRAWING)
+        if (is_busy(&c->peer[rank]))
             MPI_Send(NULL, 0, MPI_BYTE, rank, TAG_CANCEL, MPI_COMM_WORLD);
 }
 
@@ -62,7 +64,7 @@ static void call_off(struct coordinator *c, int status, const struct error *erro
 static void stop(struct coordinator *c, double grace, const char *reason) {
     if (!c->stopping)
         error_set(&c->error, STATUS_STOPPED,
-                  "%s: stopped before all was drawn, nothing finished is lost; run the same "
+                  "%s: stopped before the atlas was complete, nothing finished is lost; run the same "
                   "command again to go on",
                   reason);
     c->stopping = true;
@@ -88,13 +90,11 @@ static void look_for_stop_file(struct coordinator *c, double now) {
         stop(c, INFINITY, file);
 }
 
-/* A rank that neither draws on nor answers can't be reached any more, so the job ends here. One that publishes reads
- * and writes up to gigabytes without a word. */
+/* A rank that neither goes on nor answers can't be reached any more, so the job ends here. */
 static void check_silence(const struct coordinator *c, double now) {
     for (int rank = 0; rank < c->cluster->ranks; rank++) {
-        double silent = now - c->peer[rank].heard, most = c->coordination->stop.silence;
-        bool is_publishing = c->peer[rank].state == PEER_PUBLISHING;
-        if ((c->peer[rank].state != PEER_DRAWING && !is_publishing) || silent < (is_publishing ? 10 * most : most))
+        double silent = now - c->peer[rank].heard;
+        if (!is_busy(&c->peer[rank]) || silent < c->coordination->stop.silence)
             continue;
         fprintf(stderr,
                 "filteratlas: rank %d on %s: no sign of life for %.0f s; what is finished is kept, run the same "

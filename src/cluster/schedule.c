@@ -75,7 +75,7 @@ void unit_list_free(struct unit_list *list) { free(list->unit); }
 static int piece_filters(const struct schedule *schedule, const struct unit *unit) {
     double most = schedule->cost / (2.0 * schedule->ranks);
     int filters = __builtin_popcountll(unit->wanted);
-    while (filters > 1 && schedule->list->costs.seconds[unit->layer][filters] > most)
+    while (schedule->ranks > 1 && filters > 1 && schedule->list->costs.seconds[unit->layer][filters] > most)
         filters--;
     return filters;
 }

@@ -3,10 +3,13 @@
 #include "filteratlas/pages.h"
 #include "groups.h"
 
+#include <errno.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 enum { LINE = 64 };
 
@@ -33,6 +36,30 @@ static bool has_room(const struct cluster *cluster, size_t size) {
     return room;
 }
 
+/* Makes this rank's part of the copy take its memory now: until pages are written to, they are only promised, and
+ * another job on the node may have been promised the same; writing then ends the process with SIGBUS. Systems that
+ * can't tell (Linux before 5.14) are taken at their word. */
+static bool populate(const struct cluster *cluster, const struct shared *shared, size_t size) {
+#ifdef MADV_POPULATE_WRITE
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE), pages = size / page;
+    size_t first = pages * (size_t)cluster->node_rank / (size_t)cluster->node_ranks,
+           last = pages * (size_t)(cluster->node_rank + 1) / (size_t)cluster->node_ranks;
+    char *start = (char *)((uintptr_t)shared->bytes / page * page);
+    return madvise(start + first * page, (last - first) * page, MADV_POPULATE_WRITE) == 0 || errno == EINVAL;
+#else
+    (void)cluster, (void)shared, (void)size;
+    return true;
+#endif
+}
+
+static void close_window(struct shared *shared) {
+    MPI_Win_unlock_all(shared->window->window);
+    MPI_Win_free(&shared->window->window);
+    free(shared->window);
+    shared->window = NULL;
+    shared->bytes = NULL;
+}
+
 /* The leader's part is all of it. Pages are placed alike on all ranks of a node, so the rounding up is the same. */
 static bool open_window(const struct cluster *cluster, size_t size, struct shared *shared) {
     MPI_Comm node = cluster->groups->node;
@@ -56,7 +83,11 @@ static bool open_window(const struct cluster *cluster, size_t size, struct share
     MPI_Win_shared_query(shared->window->window, 0, &whole, &unit, &base);
     shared->bytes = (void *)(((uintptr_t)base + LINE - 1) / LINE * LINE);
     MPI_Win_lock_all(MPI_MODE_NOCHECK, shared->window->window);
-    return true;
+    failed = !populate(cluster, shared, size);
+    MPI_Allreduce(&failed, &anywhere, 1, MPI_INT, MPI_MAX, node);
+    if (anywhere)
+        close_window(shared);
+    return !anywhere;
 }
 
 /* Tells rank 0 of the nodes that could not share. */
@@ -111,12 +142,9 @@ void shared_settle(const struct cluster *cluster, struct shared *shared) {
 }
 
 void shared_free(struct shared *shared) {
-    if (shared->window) {
-        MPI_Win_unlock_all(shared->window->window);
-        MPI_Win_free(&shared->window->window);
-        free(shared->window);
-    } else {
+    if (shared->window)
+        close_window(shared);
+    else
         free(shared->bytes);
-    }
     *shared = (struct shared){0};
 }

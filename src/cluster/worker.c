@@ -9,26 +9,35 @@
 
 static bool goes_on(void *link) { return !link_cancelled(link); }
 
-static int encode(const struct drawing *drawing, int layer, const struct ascent_result *result, uint8_t **png,
-                  size_t *size, struct error *error) {
+/* What kept a live filter from death; "" for all others. */
+static void describe_rescue(const struct ascent_result *result, char rescue[STORE_RESCUE_SIZE]) {
+    *rescue = 0;
+    if (!result->dead && result->leaked)
+        snprintf(rescue, STORE_RESCUE_SIZE, "leak");
+    else if (!result->dead && result->attempt)
+        snprintf(rescue, STORE_RESCUE_SIZE, "retry %d", result->attempt);
+}
+
+static int encode(const struct drawing *drawing, int layer, const struct ascent_result *result, const char *rescue,
+                  uint8_t **png, size_t *size, struct error *error) {
     const struct octaves *octaves = &drawing->job->octaves;
     char filter[16], loss[32];
     snprintf(filter, sizeof filter, "%d", result->filter);
     snprintf(loss, sizeof loss, "%.17g", result->loss);
-    const struct png_text texts[] = {{"Software", "filteratlas"},
-                                     {"layer", drawing->net->layer[layer].name},
-                                     {"filter", filter},
-                                     {"loss", loss},
-                                     {"job", drawing->job_digest}};
-    return png_encode(result->picture, octaves->width[octaves->steps], octaves->height[octaves->steps], texts, 5, png,
-                      size, error);
+    const struct png_text texts[] = {{"Software", "filteratlas"},  {"layer", drawing->net->layer[layer].name},
+                                     {"filter", filter},           {"loss", loss},
+                                     {"job", drawing->job_digest}, {"rescue", rescue}};
+    return png_encode(result->picture, octaves->width[octaves->steps], octaves->height[octaves->steps], texts,
+                      *rescue ? 6 : 5, png, size, error);
 }
 
 static int send_result(const struct drawing *drawing, const struct unit *unit, const struct ascent_result *result,
                        double seconds, struct link *link, struct error *error) {
     uint8_t *png = NULL;
     size_t size = 0;
-    int status = result->dead ? STATUS_OK : encode(drawing, unit->layer, result, &png, &size, error);
+    char rescue[STORE_RESCUE_SIZE];
+    describe_rescue(result, rescue);
+    int status = result->dead ? STATUS_OK : encode(drawing, unit->layer, result, rescue, &png, &size, error);
     int iterations = drawing->trace ? result->iterations : 0;
     struct report *report = status ? NULL : report_make(REPORT_FILTER, unit, iterations, size);
     if (!status && !report)
@@ -36,6 +45,7 @@ static int send_result(const struct drawing *drawing, const struct unit *unit, c
     if (!status) {
         report->filter = (struct store_filter){
             .index = result->filter, .dead = result->dead, .loss = result->loss, .seconds = seconds};
+        strcpy(report->filter.rescue, rescue);
         memcpy(report->body, result->trace, iterations * sizeof(float));
         if (size)
             memcpy(report->body + iterations * sizeof(float), png, size);
@@ -59,7 +69,7 @@ static int draw_unit(const struct drawing *drawing, const struct unit *unit, str
 static int publish_layer(const struct drawing *drawing, const struct unit *unit, struct link *link,
                          struct error *error) {
     struct text line = {0};
-    int status = drawing->publish(drawing->context, drawing->net->layer[unit->layer].name, &line, error);
+    int status = drawing->publish(drawing->context, drawing->net->layer[unit->layer].name, goes_on, link, &line, error);
     struct report *report = status ? NULL : report_make(REPORT_PUBLISHED, unit, 0, line.size + 1);
     if (!status && !report)
         status = error_memory(error, (double)line.size, "a report");

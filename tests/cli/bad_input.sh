@@ -74,6 +74,8 @@ echo precious >"$TEMPLATE/file"
 echo a picture >"$TEMPLATE/orphan/filters/block1_conv1/0000.png"
 mkdir -m 555 "$TEMPLATE/locked"
 check "an atlas to endanger" "$FILTERATLAS" render --weights "$DEMO" --out "$TEMPLATE/atlas" "${JOB[@]}" -q
+check "an atlas with other options to endanger" "$FILTERATLAS" render --weights "$DEMO" --out "$TEMPLATE/neuron" \
+    "${JOB[@]}" --objective neuron -q
 
 # Weights ------------------------------------------------------------------------------------------------------------
 : >"$WEIGHTS/empty.h5"
@@ -118,6 +120,16 @@ render "a seed that is no number" 2 '--seed x:' --seed x
 render "a batch beyond the most" 2 '--batch 65:' --batch 65
 render "a range backwards" 2 '--filters 5:3:' --filters 5:3
 render "an unknown choice" 2 '--channels cmyk:' --channels cmyk
+render "a rule for the dead that there is not" 2 '--dead revive:' --dead revive
+render "no retry at all" 2 '--dead retry=0:' --dead retry=0
+render "retries without a number" 2 '--dead retry=:' --dead retry=
+render "an objective that there is not" 2 '--objective layer:' --objective layer
+render "a negative border" 2 '--border -1:' --border -1
+render "a decay of everything" 2 '--decay 1:' --decay 1
+render "a blur between steps" 2 '--blur 1.5:' --blur 1.5
+render "a blur without a width" 2 '--blur-sigma 0:' --blur 2 --blur-sigma 0
+render "a width without a blur" 2 '--blur-sigma 2: .*--blur' --blur-sigma 2
+render "a jitter that is no number" 2 '--jitter x:' --jitter x
 render "an unknown option" 2 '--frobnicate:' --frobnicate
 render "an option of another command" 2 '--grid' --grid 3
 render "a value that is missing" 2 '--epochs:' --epochs
@@ -135,6 +147,9 @@ into "pictures without a job" 2 '/orphan: ' @/orphan
 into "a folder name too long" 2 'aaaaaaaa' "@/$(printf 'a%.0s' {1..300})"
 render "another size" 3 'atlas: .*size .*64x64.*65x65' --size 65
 render "another seed and batch" 3 'atlas: .*seed .*batch ' --seed 1 --batch 4
+render "options that are off in the folder's job" 3 'atlas: .*dead .*leak.*border .*2.*jitter .*4' \
+    --dead leak --border 2 --jitter 4
+into "options that are on in the folder's job" 3 'neuron: .*objective \(neuron there, now the default\)' @/neuron
 check "other weights" make_weights other.h5
 try "other weights in the folder" 3 'atlas: .*weights-sha256 ' \
     render --weights "$WEIGHTS/other.h5" --out @/atlas "${JOB[@]}" --filters 0:4

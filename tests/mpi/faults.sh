@@ -29,13 +29,15 @@ disturbed() {
         LD_PRELOAD=$SHIM render "$1" "${JOB[@]}"
 }
 
-# contents DIR: name and hash of every file under its final name, and, since units grow by pieces, every line of their
-# records and traces; but for who drew it and how long it took.
+# contents DIR: name and hash of every file under its final name, but for who drew it and how long it took; of records and
+# traces the lines, since a unit may be committed in pieces.
 contents() {
-    (cd "$1" && find . -type f ! -name '.*' ! -path './units/*' ! -name losses.csv -exec sha256sum {} +
+    (cd "$1" && find . -type f ! -path '*/.*' ! -path './units/*' ! -name losses.csv -exec sha256sum {} +
      [ ! -f losses.csv ] || echo "$(cut -d, -f1-4 losses.csv | sha256sum) losses.csv"
-     [ ! -d units ] || find units -type f ! -name '.*' -exec awk '
-         FILENAME ~ /txt$/ && NF == 7 { $4 = $5 = "-" } !/^crc / { print FILENAME, $0 }' {} +) | sort
+     for file in units/*/*.txt; do
+         [ ! -f "$file" ] || awk -v file="$file" '!/^(trace|crc)/ { $4 = $5 = "-"; print file, $0 }' "$file"
+     done
+     for file in units/*/*.csv; do [ ! -f "$file" ] || sed "s|^|${file%.*.csv} |" "$file"; done) | sort -u
 }
 
 same() { diff <(contents "$1") <(contents "${2:-reference}"); }
@@ -43,7 +45,7 @@ same() { diff <(contents "$1") <(contents "${2:-reference}"); }
 # partial DIR [REFERENCE]: it has nothing under a final name that the reference has not; what is torn between two lines, the
 # next run would say.
 partial() {
-    [ ! -d "$1" ] || [ -z "$(contents "$1" | grep -v '\.txt trace ' | comm -23 - <(contents "${2:-reference}") 2>&1)" ]
+    [ ! -d "$1" ] || [ -z "$(contents "$1" | comm -23 - <(contents "${2:-reference}") 2>&1)" ]
 }
 
 # clean DIR: no temporary file of what is finished, no lock.
@@ -90,7 +92,7 @@ done <calls.calls
 crash() {
     local dir=crash$1 status
     disturbed "$dir" "$1" "$2"; status=$?
-    [ $status -eq 99 ] || { echo "the crash did not happen: status $status"; return 1; }
+    [ $status -eq 99 ] || { echo "the crash did not happen: status $status"; cat "$dir.err"; return 1; }
     partial "$dir" || { echo "a file that the reference has not"; return 1; }
     completes "$dir" "${JOB[@]}" && [ ! -s "$dir.err" ] || { cat "$dir.err"; return 1; }
     rm -rf "$dir"
@@ -176,8 +178,15 @@ for size in 0 100; do
 done
 sed -i '/^4 live/s/ 0\./ 1./' damage/units/block1_conv1/00001.txt # still reads as a record
 check "a changed digit of a loss in a record is found and mended" mended
-flip damage/units/block1_conv1/00001.csv 60
+flip damage/units/block1_conv1/00001.*.csv 60
 check "a flipped byte in a unit's trace is found and mended" mended
+
+rm damage/filters/block1_conv1/0005.png
+unselected() {
+    render damage "${JOB[@]}" --filters 0:3 && [ "$(wc -l <damage.err)" -eq 1 ] && ! grep -q '^block1_conv1,5,' damage/losses.csv
+}
+check "a picture is missing that isn't selected: the others are published without it" unselected
+check "and drawn again when it is" mended
 
 # The folder goes away -------------------------------------------------------------------------------------------------
 # soon FILE...: waits up to 20 s until one is there.

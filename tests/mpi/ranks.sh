@@ -132,6 +132,51 @@ check "a dead filter alone" render 2 dead "${SMALL[@]}" --layers block1_conv1 --
 check "a dead filter alone: its row, no picture, no mosaic" test \
     "$(grep -c ',dead,' dead/losses.csv)$(find dead -name '*.png' | wc -l)" = 10
 
+# Options that are off by default ------------------------------------------------------------------------------------
+RESCUED=("${SMALL[@]}" --layers 'block4_conv3,block5_conv1' --filters 54:66)
+SMOOTH=(--border 1 --decay 0.05 --blur 2 --blur-sigma 0.6 --jitter 3)
+NEURON=(--objective neuron --jitter 3)
+# marks_agree DIR: every filter has a row of 7 fields, and the mark in its picture is the one in its row.
+marks_agree() {
+    local layer filter status mark wanted
+    [ "$(head -n 1 "$1/losses.csv")" = layer,filter,status,loss,seconds,rank,rescue ] || return 1
+    while IFS=, read -r layer filter status _ _ _ mark; do
+        [ "$status" = live ] || { [ -z "$mark" ] && continue; return 1; }
+        wanted=${mark:+rescue=$mark}
+        [ "$("$PIXELS" --texts "$1/filters/$layer/$(printf %04d "$filter").png" | grep '^rescue=')" = "$wanted" ] || return 1
+    done < <(tail -n +2 "$1/losses.csv")
+}
+# rescue NAME OPTION...: the same for 1 and 3 ranks, and the same pixels in other batches.
+rescue() {
+    local name=$1; shift
+    check "$name" render 1 "$name" "${RESCUED[@]}" "$@"
+    check "$name: 3 ranks" render 3 "$name-3" "${RESCUED[@]}" "$@"
+    check "$name: 3 ranks draw the same files" same "$name" "$name-3"
+    check "$name: the same rescues" cmp <(cut -d, -f1-4,7 "$name/losses.csv") <(cut -d, -f1-4,7 "$name-3/losses.csv")
+    for batch in 1 5; do
+        check "$name: --batch $batch" render 2 "$name-$batch" "${RESCUED[@]}" "$@" --batch $batch
+        check "$name: --batch $batch draws the same pixels" test "$(pixels "$name-$batch")" = "$(pixels "$name")"
+        check "$name: --batch $batch has the same losses and rescues" \
+            cmp <(cut -d, -f1-4,7 "$name/losses.csv") <(cut -d, -f1-4,7 "$name-$batch/losses.csv")
+    done
+    check "$name: pictures and losses.csv mark the same filters" marks_agree "$name"
+}
+check "no rescue, smooth" render 2 smooth "${RESCUED[@]}" "${SMOOTH[@]}"
+check "without rescue there is no column for it" sh -c 'head -n 1 smooth/losses.csv | grep -q "rank$"'
+rescue retry "${SMOOTH[@]}" --dead retry=4
+check "retry: more filters live than without" test \
+    "$(grep -c ,live, retry/losses.csv)" -gt "$(grep -c ,live, smooth/losses.csv)"
+check "retry: those are the ones that are marked" test "$(grep -c ',live,.*,retry [1-4]$' retry/losses.csv)" -eq \
+    $(($(grep -c ,live, retry/losses.csv) - $(grep -c ,live, smooth/losses.csv)))
+rescue leak "${NEURON[@]}" --dead leak
+check "leak: every filter has a picture" test "$(find leak/filters -name '*.png' | wc -l)" -eq 24
+check "leak: some are marked, some are not" sh -c "grep -q ',leak$' leak/losses.csv && grep -q ',live,.*,$' leak/losses.csv"
+check "leak: the page marks the same ones" test "$(grep -c ',leak$' leak/losses.csv)" -eq "$(grep -c '"mark": "leak"' leak/page/atlas.js)"
+expect "a store with a rescue is not continued without" 3 'dead \(retry=4 there, .*default\)' \
+    "$FILTERATLAS" render --out retry "${RESCUED[@]}" "${SMOOTH[@]}"
+expect "nor a store without a rescue with one" 3 'dead \(not there, now leak\)' \
+    "$FILTERATLAS" render --out smooth "${RESCUED[@]}" "${SMOOTH[@]}" --dead leak
+
 # Facts in the pictures ----------------------------------------------------------------------------------------------
 facts_hold() {
     local layer filter status loss digest wanted

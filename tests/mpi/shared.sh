@@ -31,7 +31,14 @@ check "12 ranks for 8 units: the same files" same pieces
 check "12 ranks for 8 units: most of them had something to draw" \
     test "$(tail -n +2 pieces/losses.csv | cut -d, -f6 | sort -u | wc -l)" -gt 8
 
-# shared_bytes DIR OPTION...: the most shared memory that any rank of such a run has, in kB.
+# A cluster of two kinds of processors, as near as one machine comes to it.
+mixed=("$FILTERATLAS" render --out mixed -q "${JOB[@]}" --layers block1_conv2)
+check "ranks with other kernels: the run goes on" \
+    sh -c 'mpirun -n 1 "$@" : -n 1 env OPENBLAS_CORETYPE=Prescott "$@" 2>mixed.err' - "${mixed[@]}"
+check "ranks with other kernels: one line says so" \
+    test "$(wc -l <mixed.err) $(grep -c "^filteratlas: rank 1 on $(hostname): computes with .*Prescott" mixed.err)" = '1 1'
+
+# shared_memory DIR OPTION...: the most shared memory that any rank of such a run has, in kB.
 shared_memory() {
     local dir=$1 launcher most=0 now process; shift
     mpirun -n 2 "$FILTERATLAS" render --out "$dir" -q "${JOB[@]}" --size 128 --epochs 60 "$@" >/dev/null 2>&1 & launcher=$!
@@ -57,6 +64,12 @@ if [ "$(id -u)" -eq 0 ] && mkdir small && mount -t tmpfs -o size=1m none small 2
         test "$(wc -l <fallback.err) $(grep -c "^filteratlas: $(hostname): .*--no-shared" fallback.err)" = '1 1'
     check "--no-shared says nothing" draw quiet 3 --no-shared
     check "--no-shared: nothing on standard error" test ! -s quiet.err
+    # Room for one of two jobs, which both see it free: tables of 38 MB.
+    mount -o remount,size=70m small
+    draw one 2 --layers block5_conv2 -q & first=$!
+    draw other 2 --layers block4_conv2,block5_conv2 -q; status=$?
+    wait $first; status=$status$?
+    check "two jobs that start where there is room for one: both complete ($status)" test $status = 00
     unset OMPI_MCA_osc_sm_backing_directory
 else
     echo "ok - too little shared memory # SKIP only root may mount a small file system"

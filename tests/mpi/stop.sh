@@ -193,6 +193,28 @@ check "--time-limit auto with the end in 8 s: status 75, not $status" test $stat
 check "--time-limit auto with the end in 8 s: in time ($took ms)" test $took -lt 8000
 unset SLURM_JOB_END_TIME
 
+# Files of layers take a while, too: large pictures, soon drawn.
+FILES=(--weights "$WEIGHTS" --size 400 --upscaling-steps 1 --upscaling-factor 4 --epochs 1 --dead leak --layers 'block[345]_*' --filters 0:32)
+start 2 files "${FILES[@]}"; ended 120; status=$?
+check "an atlas of large pictures" test $status -eq 0
+cp -r files files.reference
+rm -rf files/page files/vgg* files/index.html files/losses.csv
+start 2 files "${FILES[@]}"
+for _ in $(seq 200); do compgen -G 'files/page/.*.part' >/dev/null && break; sleep 0.05; done
+kill -TERM "$launcher"; began=$(date +%s%N)
+ended 20; status=$?
+check "SIGTERM while files are made: in time ($took ms)" test $took -lt 7000
+check "SIGTERM while files are made: no file half-made" test -z "$(find files/page -path '*/.*' -prune -o -name 'sheet.jpg' -print | while read -r f; do [ -s "${f%/*}/sheet.js" ] || echo "$f"; done)"
+runs=0 status=75
+while [ $status -eq 75 ] && [ $runs -lt 20 ]; do
+    runs=$((runs + 1))
+    start 2 files "${FILES[@]}" --time-limit "0:$(printf %02d $((runs + 1)))"
+    ended 40; status=$?
+    [ $status -ne 75 ] || check "--time-limit 0:0$((runs + 1)) while files are made: in time ($took ms)" test $took -lt 30000
+done
+check "--time-limit while files are made: they get made, after $runs runs" test $status -eq 0
+check "--time-limit while files are made: the same files" diff -r -x units -x losses.csv files files.reference
+
 # Ranks that hang or die -----------------------------------------------------------------------------------------------
 start 3 hang "${JOB[@]}" --rank-timeout 2
 working hang
@@ -200,17 +222,19 @@ kill -STOP "$(rank 2)"
 ended 20; status=$?
 check "a rank that hangs: status 1, not $status" test $status -eq 1
 check "a rank that hangs: one line names rank and host" said "^filteratlas: rank 2 on $(hostname): .*run the same command again"
-start 3 hang "${JOB[@]}"
-working hang
+start 3 died "${JOB[@]}"
+working died
 victim=$(rank 1)
 kill -9 "$victim"
 began=$(date +%s%N)
 ended 20; status=$?
 check "a rank that dies: the job ends soon ($took ms, status $status)" test $took -lt 5000 -a $status -ne 124 -a $status -ne 0
 check "a rank that dies: mpirun names it" grep -Eq "process rank 1 .*signal 9|rank 1 .*exited on signal 9" err
-start 2 hang "${JOB[@]}"; ended 60; status=$?
-check "a rank that hung, one that died: the next run completes" test $status -eq 0
-check "a rank that hung, one that died: the same files" same hang reference
+for dir in hang died; do
+    start 2 $dir "${JOB[@]}"; ended 60; status=$?
+    check "a rank that ${dir/died/die}s: the next run completes" test $status -eq 0
+    check "a rank that ${dir/died/die}s: the same files" same $dir reference
+done
 
 # Two jobs in one folder -----------------------------------------------------------------------------------------------
 "$FILTERATLAS" render --out busy -q "${SLOW[@]}" 2>/dev/null & first=$!

@@ -29,8 +29,10 @@ static void noise_equals_numpy(void **state) {
         double *wanted = fixture_doubles("noise.h5", values, shape);
         size_t count = (size_t)shape[0] * shape[1] * shape[2];
         double *got = malloc(count * sizeof *got);
-        noise_uniform(fixture_integer("noise.h5", path, "seed"), (int)fixture_number("noise.h5", path, "layer"),
-                      (int)fixture_number("noise.h5", path, "filter"), count, got);
+        const struct noise_stream stream = {.seed = fixture_integer("noise.h5", path, "seed"),
+                                            .layer = (int)fixture_number("noise.h5", path, "layer"),
+                                            .filter = (int)fixture_number("noise.h5", path, "filter")};
+        noise_uniform(&stream, count, got);
         assert_memory_equal(got, wanted, count * sizeof *got);
         free(got);
         free(wanted);
@@ -84,6 +86,7 @@ static void picture8_equals_numpy(void **state) {
 }
 
 static struct weights weights;
+static const struct objective mean; /* of the whole map */
 static struct network demo;
 
 /* Sizes from small to large, so that every layer has its tables. */
@@ -145,7 +148,7 @@ static void gradients_equal_double_precision(void **state) {
         struct octaves one = {.steps = 1, .height = {shape[0]}, .width = {shape[1]}};
         struct network_picture picture = {.filter = filter, .x = x, .gradient = got};
         assert_int_equal(network_memory_make(&demo, &one, layer, 1, &memory, &error), 0);
-        network_gradients(&demo, &memory, layer, shape[0], shape[1], &picture, 1);
+        network_gradients(&demo, &memory, &mean, layer, shape[0], shape[1], &picture, 1);
         loss = picture.loss;
         double gradient_error = relative_error(got, wanted, count), loss_error = fabs(loss / wanted_loss - 1);
         assert_true(loss_error < 1e-5);
@@ -178,15 +181,15 @@ static void gradient_is_the_derivative(void **state) {
     struct error error;
     const struct octaves one = {.steps = 1, .height = {SIDE}, .width = {SIDE}};
     assert_int_equal(network_memory_make(&demo, &one, LAYER, 1, &memory, &error), 0);
-    noise_picture(7, 0, 0, COUNT, x);
+    noise_picture(&(struct noise_stream){.seed = 7}, COUNT, x);
     struct network_picture picture = {.filter = 3, .x = x, .gradient = gradient};
-    network_gradients(&demo, &memory, LAYER, SIDE, SIDE, &picture, 1);
+    network_gradients(&demo, &memory, &mean, LAYER, SIDE, SIDE, &picture, 1);
     double squares = 0;
     for (int i = 0; i < COUNT; i++)
         squares += (double)gradient[i] * gradient[i];
     for (int d = 0; d < 4; d++) {
         double slope = 0, losses[2];
-        noise_uniform(8, 0, d, COUNT, direction);
+        noise_uniform(&(struct noise_stream){.seed = 8, .filter = d}, COUNT, direction);
         for (int i = 0; i < COUNT; i++) {
             direction[i] = gradient[i] / sqrt(squares / COUNT) + 2 * direction[i] - 1;
             slope += direction[i] * gradient[i];
@@ -195,7 +198,7 @@ static void gradient_is_the_derivative(void **state) {
             for (int i = 0; i < COUNT; i++)
                 moved[i] = x[i] + (float)((side ? reach : -reach) * direction[i]);
             picture = (struct network_picture){.filter = 3, .x = moved, .gradient = unused};
-            network_gradients(&demo, &memory, LAYER, SIDE, SIDE, &picture, 1);
+            network_gradients(&demo, &memory, &mean, LAYER, SIDE, SIDE, &picture, 1);
             losses[side] = picture.loss;
         }
         assert_true(fabs((losses[1] - losses[0]) / (2 * reach) / slope - 1) < 0.01);

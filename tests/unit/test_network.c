@@ -5,6 +5,7 @@
 #include "filteratlas/gemm.h"
 #include "filteratlas/network.h"
 #include "twin.h"
+#include "twin_network.h"
 #include "weights_writer.h"
 
 /* clang-format off */
@@ -27,6 +28,7 @@ static const struct winograd_kernels *sets[SETS];
 static int set_count;
 
 static struct weights demo;
+static const struct objective mean; /* of the whole map */
 
 static int set_up(void **state) {
     (void)state;
@@ -339,71 +341,19 @@ static float *random_picture(int height, int width, bool first_octave) {
     return x;
 }
 
-/* The twin's pass over a network at one size: all maps of one picture, without padding. */
-struct twin_pass {
-    const struct weights *weights;
-    int height, width, layers;
-    struct twin_layer layer[VGG_MAX_LAYERS];
-    double *in[VGG_MAX_LAYERS]; /* input of each layer */
-    uint8_t *gate[VGG_MAX_LAYERS];
-};
-
-static int layer_height(const struct twin_pass *pass, int l) {
-    return vgg_extent(&pass->weights->net, l, pass->height);
-}
-static int layer_width(const struct twin_pass *pass, int l) { return vgg_extent(&pass->weights->net, l, pass->width); }
-
-static size_t out_count(const struct twin_pass *pass, int l) {
-    return twin_out_count(&pass->layer[l], layer_height(pass, l), layer_width(pass, l));
-}
-
-/* Layers before `layers`, and the input of the layer after them. */
-static struct twin_pass twin_run(const struct weights *weights, int layers, const float *x, int height, int width) {
-    struct twin_pass pass = {.weights = weights, .height = height, .width = width, .layers = layers};
-    pass.in[0] = twin_widen(x, (size_t)height * width * 3);
-    for (int l = 0; l < weights->net.layers; l++) {
-        const struct vgg_layer *shape = &weights->net.layer[l];
-        pass.layer[l] = (struct twin_layer){shape->in_channels,      shape->out_channels, shape->in_channels,
-                                            shape->out_channels,     shape->pooled,       weights_kernel(weights, l),
-                                            weights_bias(weights, l)};
-    }
-    for (int l = 0; l < layers; l++) {
-        int h = layer_height(&pass, l), w = layer_width(&pass, l);
-        double *z = twin_zeros((size_t)h * w * pass.layer[l].out_stride);
-        twin_convolve(&pass.layer[l], pass.in[l], h, w, z);
-        pass.gate[l] = guarded_allocate(out_count(&pass, l));
-        double *out = twin_zeros(out_count(&pass, l));
-        twin_rectify(&pass.layer[l], z, h, w, out, pass.gate[l]);
-        if (l + 1 < weights->net.layers)
-            pass.in[l + 1] = out;
-        else
-            free(out);
-        free(z);
-    }
-    return pass;
-}
-
-static void twin_end(struct twin_pass *pass) {
-    for (int l = 0; l < VGG_MAX_LAYERS; l++) {
-        free(pass->in[l]);
-        guarded_free(pass->gate[l]);
-    }
-}
-
 /* z of one filter, and the loss. The caller frees z. */
 static double *twin_filter(const struct twin_pass *pass, int layer, int filter, double *loss) {
-    int h = layer_height(pass, layer), w = layer_width(pass, layer);
-    double *z = twin_zeros((size_t)h * w), sum = 0;
-    twin_channel_forward(&pass->layer[layer], filter, pass->in[layer], h, w, z);
-    for (int i = 0; i < h * w; i++)
+    int positions = twin_height(pass, layer) * twin_width(pass, layer);
+    double *z = twin_z(pass, layer, filter), sum = 0;
+    for (int i = 0; i < positions; i++)
         sum += fmax(z[i], 0);
-    *loss = sum / (h * w);
+    *loss = sum / positions;
     return z;
 }
 
 /* Whether a filter sees enough in the picture for its loss to be more than a remainder of large terms. */
 static bool is_live(const struct twin_pass *pass, int layer, int filter) {
-    int positions = layer_height(pass, layer) * layer_width(pass, layer);
+    int positions = twin_height(pass, layer) * twin_width(pass, layer);
     double loss, size = 0, *z = twin_filter(pass, layer, filter, &loss);
     for (int i = 0; i < positions; i++)
         size += fabs(z[i]) / positions;
@@ -420,34 +370,13 @@ static int find_live(const struct twin_pass *pass, int layer) {
     return -1;
 }
 
-/* The gradient at the picture, given the gates of all layers below; mask says where z is above 0. */
-static double *twin_gradient(const struct twin_pass *pass, int layer, int filter, const double *mask,
-                             uint8_t *const *gates) {
-    int h = layer_height(pass, layer), w = layer_width(pass, layer);
-    double *z_gradient = twin_zeros((size_t)h * w);
-    for (int i = 0; i < h * w; i++)
-        z_gradient[i] = mask[i] > 0 ? 1.0 / (h * w) : 0;
-    double *gradient = twin_zeros(twin_in_count(&pass->layer[layer], h, w));
-    twin_channel_backward(&pass->layer[layer], filter, z_gradient, h, w, gradient);
-    free(z_gradient);
-    for (int l = layer - 1; l >= 0; l--) {
-        double *below = twin_zeros(twin_in_count(&pass->layer[l], layer_height(pass, l), layer_width(pass, l)));
-        twin_backward(&pass->layer[l], gradient, gates[l], layer_height(pass, l), layer_width(pass, l), below);
-        free(gradient);
-        gradient = below;
-    }
-    return gradient;
-}
-
-/* The gates that network_gradients left in memory for its only picture, without padding. */
-static void copy_gates(const struct twin_pass *pass, const struct network_memory *memory, int layer, uint8_t **gates) {
-    for (int l = 0; l < layer; l++) {
-        int channels = pass->layer[l].out_channels, stride = winograd_padded(channels);
-        size_t count = out_count(pass, l);
-        gates[l] = guarded_allocate(count);
-        for (size_t i = 0; i < count; i++)
-            gates[l][i] = memory->gate[l][i / channels * stride + i % channels];
-    }
+/* The gradient of the mean where mask is above 0. The caller frees it. */
+static double *twin_slope(const struct twin_pass *pass, int layer, const double *mask) {
+    int positions = twin_height(pass, layer) * twin_width(pass, layer);
+    double *slope = twin_zeros(positions);
+    for (int i = 0; i < positions; i++)
+        slope[i] = mask[i] > 0 ? 1.0 / positions : 0;
+    return slope;
 }
 
 /* The greatest errors against the twin: of the loss, and of the gradient with the gates that network_gradients left,
@@ -461,18 +390,21 @@ static void compare_gradient(const struct twin_pass *pass, const struct network_
     uint8_t *gates[VGG_MAX_LAYERS] = {NULL};
     size_t count = (size_t)pass->height * pass->width * 3;
     double loss, *z = twin_filter(pass, layer, picture->filter, &loss);
-    double *own = twin_gradient(pass, layer, picture->filter, z, pass->gate);
-    double *mask = twin_widen(memory->z, (size_t)layer_height(pass, layer) * layer_width(pass, layer));
-    copy_gates(pass, memory, layer, gates);
-    double *held = twin_gradient(pass, layer, picture->filter, mask, gates);
+    double *mask = twin_widen(memory->z, (size_t)twin_height(pass, layer) * twin_width(pass, layer));
+    double *own_slope = twin_slope(pass, layer, z), *held_slope = twin_slope(pass, layer, mask);
+    twin_copy_gates(pass, memory, layer, gates);
+    double *own = twin_gradient(pass, layer, picture->filter, own_slope, pass->gate);
+    double *held = twin_gradient(pass, layer, picture->filter, held_slope, gates);
     errors->loss = fmax(errors->loss, fabs(picture->loss / loss - 1));
     errors->held = fmax(errors->held, twin_error(picture->gradient, held, count));
     errors->own = fmax(errors->own, twin_error(picture->gradient, own, count));
     for (int l = 0; l < layer; l++)
         guarded_free(gates[l]);
     free(held);
-    free(mask);
     free(own);
+    free(held_slope);
+    free(own_slope);
+    free(mask);
     free(z);
 }
 
@@ -490,7 +422,7 @@ static void compare_layer(const struct twin_pass *pass, const struct winograd_ke
     make_memory(&network, &octaves, layer, 1, &memory);
     struct network_picture picture = {
         .filter = filter, .x = x, .gradient = guarded_floats((size_t)pass->height * pass->width * 3)};
-    network_gradients(&network, &memory.outside, layer, pass->height, pass->width, &picture, 1);
+    network_gradients(&network, &memory.outside, &mean, layer, pass->height, pass->width, &picture, 1);
     compare_gradient(pass, &memory.outside, layer, &picture, errors);
     guarded_free(picture.gradient);
     free_memory(&memory);
@@ -602,7 +534,7 @@ static void compare_part(const struct network *network, struct network_memory *m
         some[i].gradient = guarded_allocate(bytes);
         some[i].loss = -1;
     }
-    network_gradients(network, memory, batch->layer, batch->height, batch->width, some, count);
+    network_gradients(network, memory, &mean, batch->layer, batch->height, batch->width, some, count);
     for (int i = 0; i < count; i++) {
         assert_true(some[i].loss == batch->picture[first + i].loss);
         assert_memory_equal(some[i].gradient, batch->picture[first + i].gradient, bytes);
@@ -630,7 +562,7 @@ static void compare_batch(const struct network *network, const struct octaves *o
     make_memory(network, octaves, layer, BATCH, &many);
     make_memory(network, octaves, layer, 1, &single);
     make_batch(&batch, network->net.layer[layer].out_channels);
-    network_gradients(network, &many.outside, layer, batch.height, batch.width, batch.picture, BATCH);
+    network_gradients(network, &many.outside, &mean, layer, batch.height, batch.width, batch.picture, BATCH);
     check_deaths(&batch);
     for (int i = 0; i < BATCH; i++)
         compare_part(network, &single.outside, &batch, i, 1);
@@ -681,7 +613,7 @@ static void use_memory(const struct network *network, const struct octaves *octa
             batch[i] = (struct network_picture){.filter = 0, .x = x, .gradient = gradient};
         for (int layer = 0; layer <= deepest; layer++)
             for (int count = pictures; count > 0; count = count / 2)
-                network_gradients(network, memory, layer, height, width, batch, count);
+                network_gradients(network, memory, &mean, layer, height, width, batch, count);
         guarded_free(x);
         guarded_free(gradient);
     }

@@ -76,6 +76,14 @@ static void defaults_are_the_originals(void **state) {
     assert_int_equal(o->rescale, 0);
     assert_int_equal(o->channels, 0);
     assert_true(o->batch >= 1 && o->batch <= SCHEDULE_MAX_BATCH);
+    assert_int_equal(o->dead.what, DEAD_SKIP);
+    assert_int_equal(o->dead.retries, 0);
+    assert_int_equal(o->objective, 0);
+    assert_int_equal(o->border, 0);
+    assert_true(o->decay == 0);
+    assert_int_equal(o->blur, 0);
+    assert_true(o->blur_sigma == 1);
+    assert_int_equal(o->jitter, 0);
     assert_null(o->layers);
     assert_int_equal(o->filters.first, 0);
     assert_int_equal(o->filters.last, -1);
@@ -109,6 +117,36 @@ static void every_job_option_arrives(void **state) {
     assert_int_equal(o->rescale, 1);
     assert_int_equal(o->channels, 1);
     assert_int_equal(o->batch, 64);
+}
+
+static void job_options_that_are_off_by_default_arrive(void **state) {
+    (void)state;
+    struct line line = RENDER("--dead", "retry=7", "--objective", "neuron", "--border", "2", "--decay", "0.01",
+                              "--blur", "4", "--blur-sigma", "0.5", "--jitter", "8");
+    const struct options *o = &line.options;
+    assert_int_equal(line.status, STATUS_OK);
+    assert_int_equal(o->dead.what, DEAD_RETRY);
+    assert_int_equal(o->dead.retries, 7);
+    assert_int_equal(o->objective, 1);
+    assert_int_equal(o->border, 2);
+    assert_true(o->decay == 0.01);
+    assert_int_equal(o->blur, 4);
+    assert_true(o->blur_sigma == 0.5);
+    assert_int_equal(o->jitter, 8);
+    assert_int_equal(RENDER("--dead", "retry").options.dead.retries, 3);
+    line = PLAN("--dead", "retry=2", "--dead", "leak", "--jitter", "3");
+    assert_int_equal(line.status, STATUS_OK);
+    assert_int_equal(line.options.dead.what, DEAD_LEAK);
+    assert_int_equal(line.options.dead.retries, 0);
+    assert_int_equal(line.options.jitter, 3);
+}
+
+static void a_width_without_a_blur_is_refused(void **state) {
+    (void)state;
+    struct line line = RENDER("--blur-sigma", "2");
+    assert_refused(&line, "--blur-sigma 2");
+    assert_contains(line.error.message, "--blur");
+    assert_int_equal(RENDER("--blur-sigma", "2", "--blur", "1").status, STATUS_OK);
 }
 
 static void selection_and_run_options_arrive(void **state) {
@@ -174,6 +212,17 @@ static const struct {
     {"render", "--rescale", {"", "see", "seeds", "stats ", "seed|stats", "SEED", "1"}},
     {"render", "--channels", {"", "rg", "rbg", "rgb|bgr", "RGB", "0"}},
     {"render", "--batch", {NO_WHOLE_NUMBER, "0", "65"}},
+    {"render",
+     "--dead",
+     {"", "ski", "skips", "skip=1", "leak=", "leak=1", "retry=", "retry=0", "retry=101", "retry=-1", "retry=3x",
+      "retry=1.5", "retry3", "retry 3", "retry=3=3", "RETRY", "2"}},
+    {"render", "--objective", {"", "neurons", "chan", "0"}},
+    {"render", "--border", {NO_WHOLE_NUMBER}},
+    {"render", "--decay", {NO_NUMBER, "1", "-0.5", "1e-3x"}},
+    {"render", "--blur", {NO_WHOLE_NUMBER}},
+    {"render", "--blur-sigma", {NO_NUMBER, "0", "0.09", "101"}},
+    {"render", "--jitter", {NO_WHOLE_NUMBER, "1,2"}},
+    {"plan", "--dead", {"no", "retry=0"}},
     {"render", "--layers", {""}},
     {"render", "--weights", {""}},
     {"render", "--out", {""}},
@@ -412,7 +461,14 @@ static void every_job_option_tells_jobs_apart(void **state) {
                                              {"--rescale", "stats"},
                                              {"--channels", "bgr"},
                                              {"--batch", "7"},
-                                             {"--seed", "18446744073709551615"}};
+                                             {"--seed", "18446744073709551615"},
+                                             {"--dead", "leak"},
+                                             {"--dead", "retry"},
+                                             {"--objective", "neuron"},
+                                             {"--border", "1"},
+                                             {"--decay", "1e-300"},
+                                             {"--blur", "1"},
+                                             {"--jitter", "1"}};
     for (size_t i = 0; i < sizeof changes / sizeof *changes; i++)
         assert_same_job(RENDER("-q"), RENDER(changes[i][0], changes[i][1]), false);
 }
@@ -429,6 +485,31 @@ static void job_entries_are_named_as_the_options(void **state) {
     assert_contains(job.bytes, "channels = rgb\n");
     assert_lacks(job.bytes, "layers");
     assert_lacks(job.bytes, "filters");
+    text_free(&job);
+}
+
+/* A job without them is the one that was made before there were such options. */
+static void what_is_off_is_not_in_the_job(void **state) {
+    (void)state;
+    struct text job = {0};
+    struct line line = RENDER("--dead", "skip", "--objective", "channel", "--border", "0", "--decay", "-0", "--blur",
+                              "0", "--blur-sigma", "1.0", "--jitter", "0");
+    assert_same_job(RENDER("-q"), line, true);
+    job_of(&line, &job);
+    assert_contains(job.bytes, "batch = 8\n");
+    assert_string_equal(strstr(job.bytes, "batch"), "batch = 8\n"); /* the last line */
+    text_free(&job);
+}
+
+static void what_is_on_is_in_the_job(void **state) {
+    (void)state;
+    struct text job = {0};
+    struct line line = RENDER("--dead", "retry", "--jitter", "4", "--blur", "3", "--decay", "0.5");
+    job_of(&line, &job);
+    assert_string_equal(strstr(job.bytes, "batch"), "batch = 8\ndead = retry=3\ndecay = 0.5\nblur = 3\njitter = 4\n");
+    assert_same_job(line, RENDER("--dead", "retry=3", "--jitter", "4", "--blur", "3", "--decay", "5e-1"), true);
+    assert_same_job(line, RENDER("--dead", "retry=4", "--jitter", "4", "--blur", "3", "--decay", "5e-1"), false);
+    assert_same_job(RENDER("--blur", "3", "--blur-sigma", "2"), RENDER("--blur", "3"), false);
     text_free(&job);
 }
 
@@ -530,6 +611,8 @@ int main(void) {
         cmocka_unit_test(defaults_are_the_originals),
         cmocka_unit_test(stitch_defaults_are_the_mosaics_of_render),
         cmocka_unit_test(every_job_option_arrives),
+        cmocka_unit_test(job_options_that_are_off_by_default_arrive),
+        cmocka_unit_test(a_width_without_a_blur_is_refused),
         cmocka_unit_test(selection_and_run_options_arrive),
         cmocka_unit_test(plan_stitch_and_inspect_options_arrive),
         cmocka_unit_test(the_last_of_two_values_holds),
@@ -551,6 +634,8 @@ int main(void) {
         cmocka_unit_test(selection_and_run_options_are_not_part_of_the_job),
         cmocka_unit_test(every_job_option_tells_jobs_apart),
         cmocka_unit_test(job_entries_are_named_as_the_options),
+        cmocka_unit_test(what_is_off_is_not_in_the_job),
+        cmocka_unit_test(what_is_on_is_in_the_job),
         cmocka_unit_test(the_table_has_the_options_that_help_has),
         cmocka_unit_test(the_table_has_one_cell_per_column),
         cmocka_unit_test(help_offers_only_what_is_understood),

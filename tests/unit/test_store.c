@@ -116,6 +116,23 @@ static void another_job_is_refused_by_every_difference(void **state) {
     text_free(&after);
 }
 
+/* The other way round: what the store's job has and this one has not. A name that only begins alike is another. */
+static void an_entry_too_few_is_another_job(void **state) {
+    (void)state;
+    static const struct store_entry fuller[] = {
+        {"size", "64x64"}, {"epochs", "3"}, {"objective", "neuron"}, {"seed", "0"}, {"seeds", "2 = 3"}};
+    struct store store;
+    struct error error;
+    assert_int_equal(store_open("atlas", fuller, 5, &store, &error), STATUS_OK);
+    assert_int_equal(store_open("atlas", fuller, 5, &store, &error), STATUS_OK);
+    assert_int_equal(store_open("atlas", job, ENTRIES, &store, &error), STATUS_OTHER_JOB);
+    assert_contains(error.message, "objective (neuron there");
+    assert_contains(error.message, "seeds (2 = 3 there");
+    assert_null(strstr(error.message, "size"));
+    assert_null(strstr(error.message, "epochs"));
+    assert_null(strstr(error.message, "seed ("));
+}
+
 /* A value that only begins alike is another value. */
 static void a_longer_value_is_another_job(void **state) {
     (void)state;
@@ -575,6 +592,35 @@ static void losses_table_has_a_row_per_filter(void **state) {
     store_layer_free(&layer);
 }
 
+/* A job that may rescue filters has a column for it, whoever writes the table. */
+static void rescued_filters_are_marked(void **state) {
+    (void)state;
+    static const struct store_entry rescuing[] = {{"size", "64x64"}, {"dead", "retry=3"}};
+    struct store store, again;
+    struct store_filter filters[] = {live(0, 0.5), dead(1), live(2, 0.25), live(3, 0)};
+    struct error error;
+    int damaged;
+    strcpy(filters[2].rescue, "retry 2");
+    strcpy(filters[3].rescue, "leak");
+    assert_int_equal(store_open("atlas", rescuing, 2, &store, &error), STATUS_OK);
+    commit(&store, "block1_conv1", 0, filters, 3, NULL);
+    commit(&store, "block1_conv1", 0, &filters[3], 1, NULL);
+    assert_int_equal(store_open_existing("atlas", &again, &error), STATUS_OK);
+    struct store_layer layer = read_layer(&again, "block1_conv1", &damaged);
+    assert_int_equal(damaged, 0);
+    for (int i = 0; i < 4; i++)
+        assert_string_equal(layer.filter[i].rescue, filters[i].rescue);
+    assert_int_equal(tables_write_losses(&again, &layer, 1, &error), STATUS_OK);
+    struct text text = read_file("atlas/losses.csv");
+    assert_string_equal(text.bytes, "layer,filter,status,loss,seconds,rank,rescue\n"
+                                    "block1_conv1,0,live,0.5,0.000,0,\n"
+                                    "block1_conv1,1,dead,4.9999999999999998e-08,0.125,2,\n"
+                                    "block1_conv1,2,live,0.25,0.500,2,retry 2\n"
+                                    "block1_conv1,3,live,0,0.750,0,leak\n");
+    text_free(&text);
+    store_layer_free(&layer);
+}
+
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, folder_enter, folder_leave)
 
 int main(void) {
@@ -584,6 +630,7 @@ int main(void) {
         IN_FOLDER(an_empty_folder_is_taken),
         IN_FOLDER(the_same_job_continues),
         IN_FOLDER(another_job_is_refused_by_every_difference),
+        IN_FOLDER(an_entry_too_few_is_another_job),
         IN_FOLDER(a_longer_value_is_another_job),
         IN_FOLDER(a_file_is_not_a_folder),
         IN_FOLDER(names_that_cannot_be_are_refused),
@@ -610,6 +657,7 @@ int main(void) {
         IN_FOLDER(a_trace_holds_every_filter_once_and_in_order),
         IN_FOLDER(without_traces_there_is_no_table_of_them),
         IN_FOLDER(losses_table_has_a_row_per_filter),
+        IN_FOLDER(rescued_filters_are_marked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,45 @@
+/* page_time: writes the page of an atlas again and says how long that took, apart from all else that stitch does.
+ *
+ *   page_time DIR */
+#include "filteratlas/clock.h"
+#include "filteratlas/page.h"
+#include "filteratlas/vgg.h"
+
+#include <stdio.h>
+#include <sys/resource.h>
+#include <time.h>
+
+static int write_page(const char *folder, double *seconds, double *cpu, struct error *error) {
+    static struct store_layer layers[VGG_MAX_LAYERS];
+    struct store store;
+    char names[VGG_MAX_LAYERS][32];
+    int damaged, status = store_open_existing(folder, &store, error);
+    int count = status ? 0 : store_layers(&store, names, VGG_MAX_LAYERS);
+    for (int l = 0; l < count && !status; l++)
+        status = store_read_layer(&store, names[l], &layers[l], &damaged, error);
+    double start = clock_now();
+    clock_t cpu_start = clock();
+    for (int l = 0; l < count && !status; l++)
+        status = page_write_layer(&store, &layers[l], error);
+    if (!status)
+        status = page_write_index(&store, layers, count, error);
+    *seconds = clock_now() - start;
+    *cpu = (double)(clock() - cpu_start) / CLOCKS_PER_SEC;
+    for (int l = 0; l < count; l++)
+        store_layer_free(&layers[l]);
+    return status;
+}
+
+int main(int argc, char **argv) {
+    struct error error = {.message = "which atlas?"};
+    struct rusage usage;
+    double seconds, cpu;
+    if (argc != 2 || write_page(argv[1], &seconds, &cpu, &error)) {
+        fprintf(stderr, "page_time: %s\n", error.message);
+        return 1;
+    }
+    getrusage(RUSAGE_SELF, &usage);
+    printf("  %.1f s of the processor, %.1f s in all, %.0f MB of memory at most\n", cpu, seconds,
+           usage.ru_maxrss / 1024.);
+    return 0;
+}
