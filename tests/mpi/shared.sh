@@ -14,7 +14,7 @@ contents() { (cd "$1" && find . -name '*.png' -exec sha256sum {} + | sort -k2 &&
 same() { diff <(contents "$1") <(contents reference) && [ "$(wc -l <"$1/losses.csv")" -gt 50 ]; }
 draw() { # DIR RANKS OPTION...
     local dir=$1 ranks=$2; shift 2
-    timeout 120 mpirun -n "$ranks" "$FILTERATLAS" render --out "$dir" "${JOB[@]}" "$@" >"$dir.out" 2>"$dir.err"
+    timeout 60 mpirun -n "$ranks" "$FILTERATLAS" render --out "$dir" "${JOB[@]}" "$@" >"$dir.out" 2>"$dir.err"
 }
 
 check "one rank alone" timeout 60 "$FILTERATLAS" render --out reference -q "${JOB[@]}"
