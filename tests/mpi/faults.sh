@@ -20,7 +20,8 @@ trap 'for place in "${mounted[@]}"; do umount -l "$place"; done; rm -rf "$TEMPOR
 # render DIR OPTION...: alone, quietly, within 60 s; what it says goes to DIR.err.
 render() {
     local dir=$1; shift
-    timeout 60 "$FILTERATLAS" render --out "$TEMPORARY/$dir" -q "$@" >/dev/null 2>"$TEMPORARY/$dir.err"
+    mkdir -p "$TEMPORARY/tmp.$dir" # Open MPI's session folders: runs at once make and remove one another's
+    TMPDIR=$TEMPORARY/tmp.$dir timeout 60 "$FILTERATLAS" render --out "$TEMPORARY/$dir" -q "$@" >/dev/null 2>"$TEMPORARY/$dir.err"
 }
 
 # disturbed DIR AT DO [STAYS]: the job with a fault at its call number AT.
