@@ -1,12 +1,15 @@
 #include "filteratlas/shared.h"
 
+#include "filteratlas/clock.h"
 #include "filteratlas/pages.h"
 #include "groups.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -26,6 +29,16 @@ static const char *window_folder(void) {
 static double free_space(void) {
     struct statvfs found;
     return statvfs(window_folder(), &found) ? 0 : (double)found.f_bavail * (double)found.f_frsize;
+}
+
+/* Between a look at the free space and taking it, another job on the node must not take it: Open MPI ends or hangs a
+ * job whose window finds no room. Waits for other jobs' leaders; returns a descriptor to close, or -1. */
+static int guard_space(void) {
+    static const double patience = 60; /* seconds; nobody holds it longer but one that stands still */
+    int guard = open(window_folder(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    for (double start = clock_now(); guard >= 0 && flock(guard, LOCK_EX | LOCK_NB) && clock_now() - start < patience;)
+        clock_pause(0.01);
+    return guard;
 }
 
 /* Open MPI ends the whole job when a window finds no room, so the leader looks first. */
@@ -112,7 +125,10 @@ int shared_allocate(const struct cluster *cluster, size_t size, bool wanted, str
                     struct error *error) {
     *shared = (struct shared){.part = 0, .parts = 1};
     wanted = wanted && cluster->node_ranks > 1;
+    int guard = wanted && cluster->node_rank == 0 ? guard_space() : -1;
     bool shares = wanted && has_room(cluster, size) && open_window(cluster, size, shared);
+    if (guard >= 0)
+        close(guard);
     gather_nodes_without(cluster, wanted && !shares, shared);
     if (shares) {
         shared->part = cluster->node_rank;
