@@ -315,7 +315,8 @@ static void check_piece(struct ledger *ledger, int rank, const struct unit *piec
     assert_true(own > 0 ? owner == rank : left_of(ledger, owner) >= most * (1 - 1e-9));
     assert_true(fabs(piece->cost - cost_of(ledger, whole, piece->wanted)) <= 1e-9 * piece->cost);
     bool is_single = !(piece->wanted & (piece->wanted - 1));
-    assert_true(is_single || ledger->schedule->ranks == 1 || piece->cost <= all / ledger->schedule->ranks / 2 * (1 + 1e-6));
+    assert_true(is_single || ledger->schedule->ranks == 1 ||
+                piece->cost <= all / ledger->schedule->ranks / 2 * (1 + 1e-6));
     ledger->left[whole] &= ~piece->wanted;
 }
 
