@@ -32,7 +32,7 @@ struct drawing {
 struct stop_rules {
     double deadline; /* nothing is drawn any more after that; INFINITY for none */
     double grace;    /* how long units in flight may go on after a signal; negative: 1 s after SIGTERM, else for ever */
-    double silence;  /* a rank that draws and is not heard of for so long is taken for lost */
+    double silence;  /* a rank that is not heard of for so long at its work is taken for lost */
     const char *file; /* when a file of this name appears, it is removed and the run stops */
 };
 

@@ -17,29 +17,6 @@ enum { MOST_PROCESSES = 256 };
 static const double SECONDS = 2;
 static const struct objective mean; /* of the whole map */
 
-/* One iteration of `count` filters at an octave: adds what it takes to *measured, what cost.h says to *nominal. False
- * if no filter lives: the way back through nothing but zeros takes no time. */
-static bool iterate(const struct network *network, struct network_memory *memory, const struct octaves *octaves,
-                    int octave, int layer, int count, float *pictures, double *measured, double *nominal) {
-    int channels = network->net.layer[layer].out_channels;
-    count = count < channels ? count : channels;
-    size_t floats = (size_t)octaves->height[octave] * octaves->width[octave] * 3;
-    struct network_picture picture[ASCENT_MAX_BATCH];
-    int live = 0;
-    for (int i = 0; i < count; i++) {
-        float *x = pictures + 2 * i * floats;
-        noise_picture(&(struct noise_stream){.layer = layer, .filter = i}, floats, x);
-        picture[i] = (struct network_picture){.filter = i, .x = x, .gradient = x + floats};
-    }
-    double start = clock_now();
-    network_gradients(network, memory, &mean, layer, octaves->height[octave], octaves->width[octave], picture, count);
-    *measured += clock_now() - start;
-    *nominal += cost_iteration(&network->net, octaves, octave, layer, count);
-    for (int i = 0; i < count; i++)
-        live += picture[i].loss > 0;
-    return live > 0;
-}
-
 /* What is measured: single iterations of a layer at the largest octave, which takes most of a picture's time, and at
  * the smallest, in batches. */
 struct trial {
@@ -47,15 +24,36 @@ struct trial {
     struct network_memory *memory;
     const struct octaves *octaves;
     int layer, batch;
-    float *pictures;
-    double measured, nominal; /* seconds */
+    float *pictures;          /* [batch][2]: of the largest octave, and its gradient */
+    double measured, nominal; /* seconds: taken, and as cost.h says */
 };
 
+/* One iteration of `count` filters at an octave. False if no filter lives: the way back through nothing but zeros takes
+ * no time. */
+static bool iterate(struct trial *trial, int octave, int count) {
+    const struct octaves *octaves = trial->octaves;
+    int channels = trial->network->net.layer[trial->layer].out_channels, live = 0;
+    size_t floats = (size_t)octaves->height[octave] * octaves->width[octave] * 3;
+    struct network_picture picture[ASCENT_MAX_BATCH];
+    count = count < channels ? count : channels;
+    for (int i = 0; i < count; i++) {
+        float *x = trial->pictures + 2 * i * floats;
+        noise_picture(&(struct noise_stream){.layer = trial->layer, .filter = i}, floats, x);
+        picture[i] = (struct network_picture){.filter = i, .x = x, .gradient = x + floats};
+    }
+    double start = clock_now();
+    network_gradients(trial->network, trial->memory, &mean, trial->layer, octaves->height[octave],
+                      octaves->width[octave], picture, count);
+    trial->measured += clock_now() - start;
+    trial->nominal += cost_iteration(&trial->network->net, octaves, octave, trial->layer, count);
+    for (int i = 0; i < count; i++)
+        live += picture[i].loss > 0;
+    return live > 0;
+}
+
 static void try_once(struct trial *trial) {
-    iterate(trial->network, trial->memory, trial->octaves, trial->octaves->steps - 1, trial->layer, 1, trial->pictures,
-            &trial->measured, &trial->nominal);
-    iterate(trial->network, trial->memory, trial->octaves, 0, trial->layer, trial->batch, trial->pictures,
-            &trial->measured, &trial->nominal);
+    iterate(trial, trial->octaves->steps - 1, 1);
+    iterate(trial, 0, trial->batch);
 }
 
 /* Other processes that do the same meanwhile, as ranks would: cores share memory and the clock's budget. They end with
@@ -99,11 +97,8 @@ static int measure_scale(struct trial *trial, int processes, double *scale, stru
     trial->pictures = malloc(bytes);
     if (!trial->pictures)
         return error_memory(error, (double)bytes, "a measurement");
-    double ignored = 0;
     pid_t company[MOST_PROCESSES];
-    while (!iterate(trial->network, trial->memory, octaves, 0, trial->layer, trial->batch, trial->pictures, &ignored,
-                    &ignored) &&
-           trial->layer > 0)
+    while (!iterate(trial, 0, trial->batch) && trial->layer > 0)
         trial->layer--;
     try_once(trial); /* the memory's first touch takes time of its own */
     int others = start_company(trial, processes - 1, company);

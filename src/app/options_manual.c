@@ -20,6 +20,7 @@ static const struct entry statuses[] = {
 
 static const struct entry files[] = {
     {"DIR/vgg_LAYER_NxN.png", "A mosaic per layer, the filter with the highest loss first."},
+    {"DIR/index.html", "The atlas to look at with a browser, from the disk; it needs DIR/page/ and DIR/filters/."},
     {"DIR/filters/LAYER/NNNN.png", "The picture of each live filter."},
     {"DIR/losses.csv",
      "Layer, filter, status (live or dead), loss, seconds and rank of every filter; with --dead also rescue."},

@@ -162,8 +162,8 @@ static void print_basis(const struct plan *plan) {
     else if (plan->options->speed > 0)
         printf("At %g GF/s per rank, if no filter dies:\n", plan->options->speed);
     else
-        printf("At %.0f GF/s per rank, measured here on %d core%s at once, if no filter dies:\n", gflops,
-               plan->measurement.processes, plan->measurement.processes == 1 ? "" : "s");
+        printf("At %.0f GF/s per rank, measured here on %d core%s, if no filter dies:\n", gflops,
+               plan->measurement.processes, plan->measurement.processes == 1 ? "" : "s at once");
 }
 
 static int print_plan(const struct plan *plan, struct error *error) {

@@ -9,10 +9,12 @@
 #include <stdio.h>
 #include <string.h>
 
-static void append_string(struct text *text, const char *bytes, int length) {
+enum { MOST_ENTRIES = 64 }; /* of job.txt */
+
+static void append_string(struct text *text, const char *string) {
     text_append(text, "\"");
-    for (int i = 0; i < length; i++) {
-        unsigned char c = (unsigned char)bytes[i];
+    for (; *string; string++) {
+        unsigned char c = (unsigned char)*string;
         if (c == '"' || c == '\\' || c < ' ')
             text_append(text, "\\u%04x", c);
         else
@@ -21,21 +23,14 @@ static void append_string(struct text *text, const char *bytes, int length) {
     text_append(text, "\"");
 }
 
-/* The lines "name = value" of job.txt as pairs. */
-static void append_job(struct text *text, const char *lines) {
-    const char *separator = "";
-    for (const char *line = lines; *line;) {
-        int length = (int)strcspn(line, "\n");
-        const char *equals = strstr(line, " = ");
-        if (equals && equals < line + length) {
-            text_append(text, "%s[", separator);
-            append_string(text, line, (int)(equals - line));
-            text_append(text, ", ");
-            append_string(text, equals + 3, (int)(line + length - equals - 3));
-            text_append(text, "]");
-            separator = ", ";
-        }
-        line += length + (line[length] == '\n');
+/* The entries of job.txt as pairs. */
+static void append_job(struct text *text, const struct store_entry *entries, int count) {
+    for (int i = 0; i < count; i++) {
+        text_append(text, i ? ", [" : "[");
+        append_string(text, entries[i].name);
+        text_append(text, ", ");
+        append_string(text, entries[i].value);
+        text_append(text, "]");
     }
 }
 
@@ -46,14 +41,14 @@ static void append_filter(struct text *text, const struct store_filter *filter) 
     text_append(text, "{\"filter\": %d, \"loss\": %s%s", filter->index, loss, filter->dead ? ", \"dead\": true" : "");
     if (*filter->rescue) {
         text_append(text, ", \"mark\": ");
-        append_string(text, filter->rescue, (int)strlen(filter->rescue));
+        append_string(text, filter->rescue);
     }
     text_append(text, "}");
 }
 
 static void append_layer(struct text *text, const struct store_layer *layer) {
     text_append(text, "{\"name\": ");
-    append_string(text, layer->name, (int)strlen(layer->name));
+    append_string(text, layer->name);
     text_append(text, ", \"filters\": [\n");
     for (int i = 0; i < layer->count; i++) {
         append_filter(text, &layer->filter[i]);
@@ -73,14 +68,14 @@ static int write_data(const struct store *store, const struct store_layer *layer
     struct text job = {0}, text = {0};
     char path[DURABLE_PATH_SIZE];
     const char *separator = "";
-    snprintf(path, sizeof path, "%s/job.txt", store->folder);
-    int status = text_read(path, &job, error);
+    struct store_entry entries[MOST_ENTRIES];
+    int found, status = store_read_job(store, &job, entries, MOST_ENTRIES, &found, error);
     if (!status) {
         text_append(&text,
                     "filteratlas.atlas({\n\"program\": \"filteratlas %s\", \"viewer\": %s, \"digest\": \"%s\",\n",
                     FILTERATLAS_VERSION, has_viewer() ? "true" : "false", store->job_digest);
         text_append(&text, "\"job\": [");
-        append_job(&text, job.bytes);
+        append_job(&text, entries, found);
         text_append(&text, "],\n\"layers\": [\n");
         for (int l = 0; l < count; l++)
             if (layers[l].count) {

@@ -24,7 +24,7 @@ struct stopwatch {
 
 static bool note_time(void *context) {
     struct stopwatch *watch = context;
-    watch->time[watch->laps++] = clock_seconds();
+    watch->time[watch->laps++] = clock_now();
     return true;
 }
 

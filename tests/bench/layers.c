@@ -35,18 +35,18 @@ static double direct_flops(const struct task *task) {
 
 static struct times take_turns(struct ours *ours, struct peer *peer, int turns) {
     struct times best = {.ours = {1e9, 1e9}, .peer = {1e9, 1e9}};
-    double start = clock_seconds();
-    for (int turn = 0; turn < turns || clock_seconds() - start < LEAST_SECONDS; turn++) {
-        double t = clock_seconds();
+    double start = clock_now();
+    for (int turn = 0; turn < turns || clock_now() - start < LEAST_SECONDS; turn++) {
+        double t = clock_now();
         ours_forward(ours);
         clock_keep_least(&best.ours[0], t);
-        t = clock_seconds();
+        t = clock_now();
         ours_backward(ours);
         clock_keep_least(&best.ours[1], t);
-        t = clock_seconds();
+        t = clock_now();
         peer_forward(peer);
         clock_keep_least(&best.peer[0], t);
-        t = clock_seconds();
+        t = clock_now();
         peer_backward(peer);
         clock_keep_least(&best.peer[1], t);
     }

@@ -65,9 +65,9 @@ double peak_measure(const char *kernels, int turns) {
         loop++;
     double best = 0;
     for (int turn = 0; turn < turns; turn++) {
-        double start = clock_seconds();
+        double start = clock_now();
         sink = sink + loop->run(rounds, 1);
-        double speed = 2e-9 * SUMS * loop->lanes * (double)rounds / (clock_seconds() - start);
+        double speed = 2e-9 * SUMS * loop->lanes * (double)rounds / (clock_now() - start);
         best = speed > best ? speed : best;
     }
     return best;

@@ -2,9 +2,15 @@
 
 #include <ftw.h>
 #include <limits.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+#include <cmocka.h>
 
 struct place {
     char folder[PATH_MAX], before[PATH_MAX];
@@ -28,4 +34,12 @@ int folder_leave(void **state) {
     int status = chdir(place->before) || nftw(place->folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
     free(place);
     return status;
+}
+
+struct text read_file(const char *path) {
+    struct text text = {0};
+    struct error error;
+    if (text_read(path, &text, &error))
+        fail_msg("%s", error.message);
+    return text;
 }

@@ -2,9 +2,14 @@
 #ifndef FOLDER_H
 #define FOLDER_H
 
+#include "filteratlas/text.h"
+
 int folder_enter(void **state);
 
 /* Goes back and removes the folder with all that is in it. */
 int folder_leave(void **state);
+
+/* The content of a file; one that can't be read fails the test. */
+struct text read_file(const char *path);
 
 #endif

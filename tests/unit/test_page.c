@@ -143,14 +143,6 @@ static void write_page(const struct store *store) {
     store_layer_free(&layer);
 }
 
-static struct text read_file(const char *path) {
-    struct text text = {0};
-    struct error error;
-    if (text_read(path, &text, &error))
-        fail_msg("%s", error.message);
-    return text;
-}
-
 static void assert_contains(const char *path, const char *part) {
     struct text text = read_file(path);
     if (!strstr(text.bytes, part))

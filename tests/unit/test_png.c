@@ -41,14 +41,6 @@ static void write_file(const char *path, const void *bytes, size_t size) {
     fclose(file);
 }
 
-static struct text read_file(const char *path) {
-    struct text text = {0};
-    struct error error;
-    if (text_read(path, &text, &error))
-        fail_msg("%s", error.message);
-    return text;
-}
-
 /* A pattern in which no two pixels near each other are alike, different for every seed. */
 static uint8_t pattern(int seed, int x, int y, int channel) {
     return (uint8_t)(seed * 37 + x * 5 + y * 11 + channel * 101 + 1);

@@ -37,14 +37,6 @@ static void assert_contains(const char *text, const char *part) {
         fail_msg("'%s' does not contain '%s'", text, part);
 }
 
-static struct text read_file(const char *path) {
-    struct text text = {0};
-    struct error error;
-    if (text_read(path, &text, &error))
-        fail_msg("%s", error.message);
-    return text;
-}
-
 static void write_file(const char *path, const void *bytes, size_t size) {
     FILE *file = fopen(path, "wb");
     assert_non_null(file);
