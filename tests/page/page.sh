@@ -23,4 +23,4 @@ check "render: a layer all dead" "$FILTERATLAS" render "${job[@]}" --layers bloc
 check "render: a layer of 128 filters" "$FILTERATLAS" render "${job[@]}" --layers block5_conv3
 check "render: the others" "$FILTERATLAS" render "${job[@]}" --layers 'block1_conv2,block[234]_*,block5_conv1' --filters 0:16
 
-FILTERATLAS_MODULES=$modules timeout 150 node "$HERE/tests/page/browser.mjs" "$browser" "$atlas" || failed=1
+FILTERATLAS_MODULES=$modules timeout 300 node "$HERE/tests/page/browser.mjs" "$browser" "$atlas" || failed=1
