@@ -5,8 +5,8 @@
 . "$(dirname "$0")/../harness.sh"
 
 WEIGHTS=$HERE/jobs/demo/demo_weights.h5
-# 56 short units, a few seconds for two ranks.
-JOB=(--weights "$WEIGHTS" --size 64 --upscaling-steps 2 --epochs 100 --batch 2 --layers 'block[123]_*' --filters 0:16)
+# 56 short units, some seconds for two ranks.
+JOB=(--weights "$WEIGHTS" --size 64 --upscaling-steps 2 --epochs 150 --batch 2 --layers 'block[123]_*' --filters 0:16)
 # Pieces of a minute each.
 SLOW=(--weights "$WEIGHTS" --size 96 --upscaling-steps 1 --epochs 60000 --batch 2 --layers block3_conv1 --filters 0:4)
 # Eight live filters, each a unit of some seconds.
@@ -64,6 +64,15 @@ drawing() { for _ in $(seq 200); do compgen -G "$1/units/.*.lock" >/dev/null && 
 
 said() { grep '^filteratlas:' err >lines; [ "$(wc -l <lines)" -eq 1 ] && grep -Eq "$1" lines || { cat err; false; }; }
 
+# completes DIR RANKS WHAT: the next run, undisturbed, draws what is missing.
+completes() {
+    local status
+    start "$2" "$1" "${JOB[@]}"
+    ended 60; status=$?
+    check "$3: the next run completes" test $status -eq 0
+    check "$3: the same files" same "$1" reference
+}
+
 start 2 reference "${JOB[@]}"; ended 60; status=$?
 undisturbed=$took
 check "an undisturbed render ($took ms)" test $status -eq 0
@@ -81,17 +90,11 @@ for signal in USR1 USR2 TERM INT; do
             check "SIG$signal to $target: status 75, not $status" test $status -eq 75
             check "SIG$signal to $target: one line says so" said "^filteratlas: SIG$signal: stopped .*same command again"
         fi
-        [ "$(records signals)" -lt 50 ] || { rm -rf signals.done; mv signals signals.done; }
+        # The next one must not come to its end before the signal.
+        [ "$(records signals)" -lt 28 ] || { completes signals 3 "after these signals"; rm -rf signals; }
     done
 done
-start 3 signals "${JOB[@]}"
-ended 60; status=$?
-check "after the signals: the next run completes" test $status -eq 0
-check "after the signals: the same files" same signals reference
-if [ -d signals.done ]; then
-    start 1 signals.done "${JOB[@]}"; ended 60
-    check "after the signals: the same files in the folder before" same signals.done reference
-fi
+completes signals 3 "after the signals"
 
 start 2 slow "${SLOW[@]}"
 drawing slow
@@ -124,20 +127,24 @@ limited() {
     [ $status -eq 75 ] || return $status
     check "--time-limit: in time ($took ms of $1 s)" test $took -lt $(($1 * 1000 + 6000))
     check "--time-limit: one line says so" said '^filteratlas: time limit: stopped'
-    check "--time-limit: it gets on ($((before)) to $(records limit) units)" test "$(records limit)" -gt "$before"
+    [ "$(records limit)" -le "$before" ] || advances=$((advances + 1))
     return 75
 }
-seconds=$((undisturbed * 6 / 10000 + 1)) runs=0 stops=0 status=75
+seconds=$((undisturbed / 2000 + 1)) runs=0 stops=0 advances=0 status=75
 while [ $status -eq 75 ] && [ $runs -lt 20 ]; do
+    stopped=$stops advanced=$advances
     limited $seconds; status=$?
     runs=$((runs + 1))
     [ $status -ne 75 ] || stops=$((stops + 1))
-    # All at once: the machine has less to do now.
+    # All at once: the machine has less to do now. Nothing: it has more, and the limit left no time for a unit.
     if [ $status -eq 0 ] && [ $stops -eq 0 ] && [ $seconds -gt 1 ]; then
         rm -rf limit; seconds=$((seconds / 2)) status=75
+    elif [ $stops -gt $stopped ] && [ $advances -eq $advanced ]; then
+        seconds=$((seconds + 1))
     fi
 done
 check "--time-limit: it stops ($stops of $runs runs)" test $stops -gt 0
+check "--time-limit: it gets on (in $advances of these)" test $advances -gt 0
 check "--time-limit: all is drawn in the end" test $status -eq 0
 check "--time-limit: the same files" same limit reference
 
@@ -180,17 +187,15 @@ ended 20; status=$?
 check "DIR/stop: status 75, not $status" test $status -eq 75
 check "DIR/stop: one line says so" said '^filteratlas: file/stop: stopped'
 check "DIR/stop is removed" test ! -e file/stop
-start 1 file "${JOB[@]}"; ended 60; status=$?
-check "DIR/stop: the next run completes" test $status -eq 0
-check "DIR/stop: the same files" same file reference
+completes file 1 DIR/stop
 
 expect "--time-limit auto outside Slurm" 2 '^filteratlas: --time-limit auto: .*give' \
     env -u SLURM_JOB_ID -u SLURM_JOB_END_TIME "$FILTERATLAS" render --out auto "${JOB[@]}" --time-limit auto
-export SLURM_JOB_END_TIME=$(($(date +%s) + 8))
+export SLURM_JOB_END_TIME=$(($(date +%s) + 12))
 start 2 auto "${SLOW[@]}" --time-limit auto
-ended 20; status=$?
-check "--time-limit auto with the end in 8 s: status 75, not $status" test $status -eq 75
-check "--time-limit auto with the end in 8 s: in time ($took ms)" test $took -lt 8000
+ended 30; status=$?
+check "--time-limit auto with the end in 12 s: status 75, not $status" test $status -eq 75
+check "--time-limit auto with the end in 12 s: in time ($took ms)" test $took -lt 12000
 unset SLURM_JOB_END_TIME
 
 # Files of layers take a while, too: large pictures, soon drawn.
@@ -216,10 +221,10 @@ check "--time-limit while files are made: they get made, after $runs runs" test 
 check "--time-limit while files are made: the same files" diff -r -x units -x losses.csv files files.reference
 
 # Ranks that hang or die -----------------------------------------------------------------------------------------------
-start 3 hang "${JOB[@]}" --rank-timeout 2
+start 3 hang "${JOB[@]}" --rank-timeout 4
 working hang
 kill -STOP "$(rank 2)"
-ended 20; status=$?
+ended 30; status=$?
 check "a rank that hangs: status 1, not $status" test $status -eq 1
 check "a rank that hangs: one line names rank and host" said "^filteratlas: rank 2 on $(hostname): .*run the same command again"
 start 3 died "${JOB[@]}"
@@ -228,13 +233,10 @@ victim=$(rank 1)
 kill -9 "$victim"
 began=$(date +%s%N)
 ended 20; status=$?
-check "a rank that dies: the job ends soon ($took ms, status $status)" test $took -lt 5000 -a $status -ne 124 -a $status -ne 0
+check "a rank that dies: the job ends soon ($took ms, status $status)" test $took -lt 10000 -a $status -ne 124 -a $status -ne 0
 check "a rank that dies: mpirun names it" grep -Eq "process rank 1 .*signal 9|rank 1 .*exited on signal 9" err
-for dir in hang died; do
-    start 2 $dir "${JOB[@]}"; ended 60; status=$?
-    check "a rank that ${dir/died/die}s: the next run completes" test $status -eq 0
-    check "a rank that ${dir/died/die}s: the same files" same $dir reference
-done
+completes hang 2 "a rank that hangs"
+completes died 2 "a rank that dies"
 
 # Two jobs in one folder -----------------------------------------------------------------------------------------------
 "$FILTERATLAS" render --out busy -q "${SLOW[@]}" 2>/dev/null & first=$!
@@ -243,7 +245,7 @@ began=$(date +%s%N)
 expect "a second render of a layer: one line names host and pid of the first" 1 \
     "^filteratlas: busy: block3_conv1 .* process $first on $(hostname);" "$FILTERATLAS" render --out busy -q "${SLOW[@]}"
 took=$((($(date +%s%N) - began) / 1000000))
-check "a second render of a layer stops within 5 s ($took ms)" test $took -lt 5000
+check "a second render of a layer doesn't wait for the first ($took ms)" test $took -lt 15000
 kill -USR1 $first; kill -0 $first && kill -9 $first
 wait $first 2>/dev/null
 start 2 busy "${SLOW[@]}" --time-limit 0:02
