@@ -39,9 +39,11 @@ struct lock {
     atomic_bool lost;
 };
 
-/* Start time of a process, field 22 of /proc/PID/stat (proc(5)); the name in field 2 may hold blanks and brackets. */
+/* Start time of a process, field 22 of /proc/PID/stat (proc(5)); the name in field 2 may hold blanks and brackets. 0:
+ * there is none, or it has ended and nobody has asked for its status, which below a container's first process may last.
+ */
 static unsigned long long start_time(long pid) {
-    char path[64], line[1024];
+    char path[64], line[1024], condition = 0;
     unsigned long long start = 0;
     snprintf(path, sizeof path, "/proc/%ld/stat", pid);
     FILE *file = fopen(path, "r");
@@ -49,9 +51,10 @@ static unsigned long long start_time(long pid) {
         return 0;
     const char *end = fgets(line, sizeof line, file) ? strrchr(line, ')') : NULL;
     if (end)
-        sscanf(end + 1, "%*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu", &start);
+        sscanf(end + 1, " %c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu", &condition,
+               &start);
     fclose(file);
-    return start;
+    return condition == 'Z' || condition == 'X' ? 0 : start;
 }
 
 /* The kernel's boot and this process's pid namespace: where both are the same, pids mean the same. */

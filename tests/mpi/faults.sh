@@ -217,7 +217,7 @@ if [ "$(id -u)" -eq 0 ] && mkdir full && mount -t tmpfs -o size=16k none full 2>
     rm -r full/*
     render full "${LONG[@]}" & pid=$!
     soon 'full/units/*/0000[3-7].txt'
-    for _ in $(seq 200); do mount -o remount,ro full 2>/dev/null && break; done
+    while kill -0 $pid && ! mount -o remount,ro full; do :; done 2>/dev/null # refused while a file is being written
     wait $pid; status=$?
     check "a file system turns read-only: status 1, not $status" test $status -eq 1
     check "a file system turns read-only: one line" one_line full

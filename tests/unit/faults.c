@@ -7,9 +7,10 @@
  *                      short: a write writes half of what it should; ENOSPC, EDQUOT, EIO, EROFS: it fails with that
  *   FAULTS_STAYS=1     an error comes back with every later call, as on a full disk, not this once
  *
- * Counted are open with O_CREAT, write, pwrite, fsync, close of what was written, mkdir, rename, link, unlink of a file
- * that is there; of streams (libpng's) fopen, fwrite, fflush and fclose, since glibc writes them by calls that can't be
- * caught. An error waits for a call that can have it: nothing is short of space for an unlink. Rank 0 alone. */
+ * Counted are open with O_CREAT, write, fsync, close of what was so opened, mkdir, rename, link, unlink of a file that
+ * is there; of streams (libpng's) fopen, fwrite, fflush and fclose, since glibc writes them by calls that can't be
+ * caught. Not the beats of locks, which depend on how long a run takes. An error waits for a call that can have it:
+ * nothing is short of space for an unlink. Rank 0 alone. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -131,7 +132,7 @@ int open(const char *path, int flags, ...) {
     if (fault.error)
         return fail_with(fault.error);
     int descriptor = finish(fault, REAL(open)(path, flags, mode));
-    remember(descriptor, path, (flags & O_ACCMODE) != O_RDONLY);
+    remember(descriptor, path, flags & O_CREAT);
     return descriptor;
 }
 
@@ -140,15 +141,6 @@ ssize_t write(int descriptor, const void *bytes, size_t size) {
     if (fault.error)
         return fail_with(fault.error);
     ssize_t count = REAL(write)(descriptor, bytes, fault.half && size > 1 ? size / 2 : size);
-    finish(fault, 0);
-    return count;
-}
-
-ssize_t pwrite(int descriptor, const void *bytes, size_t size, off_t offset) {
-    struct fault fault = meet("pwrite", path_of(descriptor));
-    if (fault.error)
-        return fail_with(fault.error);
-    ssize_t count = REAL(pwrite)(descriptor, bytes, fault.half && size > 1 ? size / 2 : size, offset);
     finish(fault, 0);
     return count;
 }

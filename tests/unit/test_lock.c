@@ -19,6 +19,9 @@
 
 enum { RACES = 200, RUNNERS = 2 };
 
+/* Less than the 20 s after which a lock that stands still is taken; a busy disk may need some for a flush. */
+static const double AT_ONCE = 15; /* seconds */
+
 static const char *const LAYER[] = {"block1_conv1"};
 static const char *const BOTH[] = {"block1_conv2", "block1_conv1"};
 
@@ -108,7 +111,7 @@ static void a_live_owner_is_named_and_kept(void **state) {
     pid_t holder = start_holder();
     double start = now();
     assert_int_equal(take(BOTH, 2, &lock, &error), STATUS_FAILURE);
-    assert_true(now() - start < 5);
+    assert_true(now() - start < AT_ONCE);
     assert_null(lock);
     gethostname(host, sizeof host - 1);
     snprintf(words, sizeof words, "process %ld on %s", (long)holder, host);
@@ -128,8 +131,22 @@ static void a_dead_owner_is_followed_at_once(void **state) {
     assert_int_equal(access(path, F_OK), 0);
     double start = now();
     assert_int_equal(take(LAYER, 1, &lock, &error), STATUS_OK);
-    assert_true(now() - start < 1);
+    assert_true(now() - start < AT_ONCE);
     lock_release(lock);
+}
+
+/* Ended, and its parent has not asked for its status: below a container's first process, it never may. */
+static void an_owner_that_is_a_zombie_is_dead(void **state) {
+    (void)state;
+    struct lock *lock;
+    struct error error;
+    siginfo_t ended;
+    pid_t holder = start_holder();
+    kill(holder, SIGKILL);
+    assert_int_equal(waitid(P_PID, (id_t)holder, &ended, WEXITED | WNOWAIT), 0);
+    assert_int_equal(take(LAYER, 1, &lock, &error), STATUS_OK);
+    lock_release(lock);
+    assert_int_equal(waitpid(holder, NULL, 0), holder);
 }
 
 /* The dead owner's pid was given to another process: its start time tells. */
@@ -151,7 +168,7 @@ static void a_pid_used_again_is_not_the_owner(void **state) {
     write_lock(other);
     double start = now();
     assert_int_equal(take(LAYER, 1, &lock, &error), STATUS_OK);
-    assert_true(now() - start < 1);
+    assert_true(now() - start < AT_ONCE);
     lock_release(lock);
 }
 
@@ -172,7 +189,7 @@ static void an_owner_elsewhere_that_beats_is_kept(void **state) {
         }
     double start = now();
     assert_int_equal(take(LAYER, 1, &lock, &error), STATUS_FAILURE);
-    assert_true(now() - start < 6);
+    assert_true(now() - start < AT_ONCE);
     assert_non_null(strstr(error.message, "process 4711 on elsewhere"));
     end(heart);
     assert_int_equal(unlink(path), 0);
@@ -195,12 +212,12 @@ static void what_stands_still_is_taken_over(void **state) {
         _exit(take(BOTH, 1, &lock, &error) ? 1 : (lock_release(lock), 0));
     assert_int_equal(take(LAYER, 1, &lock, &error), STATUS_OK);
     double seconds = now() - start;
-    assert_true(seconds > 15 && seconds < 25);
+    assert_true(seconds > AT_ONCE && seconds < 60);
     lock_release(lock);
     int status;
     assert_int_equal(waitpid(second, &status, 0), second);
     assert_int_equal(status, 0);
-    assert_true(now() - start < 25);
+    assert_true(now() - start < 60);
 }
 
 /* One runner of a race: takes the lock if it can, tells so, and holds it until all have told. */
@@ -273,6 +290,7 @@ int main(void) {
         cmocka_unit_test(a_lock_is_taken_and_given_back),
         cmocka_unit_test(a_live_owner_is_named_and_kept),
         cmocka_unit_test(a_dead_owner_is_followed_at_once),
+        cmocka_unit_test(an_owner_that_is_a_zombie_is_dead),
         cmocka_unit_test(a_pid_used_again_is_not_the_owner),
         cmocka_unit_test(an_owner_elsewhere_that_beats_is_kept),
         cmocka_unit_test(of_two_that_race_for_a_dead_lock_one_gets_it),
