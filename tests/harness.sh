@@ -6,8 +6,14 @@ HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 BUILD=${BUILD:-$HERE/build}
 FILTERATLAS=${FILTERATLAS:-$BUILD/filteratlas}
 TEMPORARY=$(mktemp -d "${TMPDIR:-/tmp}/filteratlas-test.XXXXXX")
+# Open MPI's shared memory, which a job that is killed leaves behind; elsewhere where /dev/shm has no room, as in containers.
+shm=/dev/shm
+[ "$(df -k --output=avail /dev/shm 2>/dev/null | tail -n 1)" -ge 500000 ] 2>/dev/null || shm=$TEMPORARY
+SHARED_MEMORY=$(mktemp -d "$shm/filteratlas-test.XXXXXX")
+export OMPI_MCA_btl_vader_backing_directory=$SHARED_MEMORY OMPI_MCA_osc_sm_backing_directory=$SHARED_MEMORY
 failed=0
-trap 'rm -rf "$TEMPORARY"; exit $failed' EXIT
+cleanup() { :; } # for a test to define: what else it must undo
+trap 'cleanup; rm -rf "$TEMPORARY" "$SHARED_MEMORY"; exit $failed' EXIT
 
 # Root may run mpirun in the tests; nowhere else does the project say so. More ranks than cores are wanted here.
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1

@@ -10,7 +10,7 @@ JOB=(--weights "$WEIGHTS" --size 64x48 --upscaling-steps 2 --epochs 3)
 PYTHON=${PYTHON:-/usr/bin/python3}
 RANDOM=4
 export OMPI_MCA_ess_singleton_isolated=1
-trap 'umount -l "$TEMPORARY/full" 2>/dev/null; rm -rf "$TEMPORARY"; exit $failed' EXIT
+cleanup() { umount -l "$TEMPORARY/full" 2>/dev/null; }
 
 render() { "$FILTERATLAS" render "${JOB[@]}" --out "$ATLAS" "$@"; }
 whole() { cmp "$ATLAS/atlas.h5" "$TEMPORARY/whole.h5" && [ ! -e "$ATLAS/.atlas.h5.part" ]; }

@@ -55,7 +55,7 @@ if ! command -v busybox >/dev/null; then
     exit
 fi
 start_server || { fail "the web server starts"; exit; }
-trap 'stop_server; rm -rf "$TEMPORARY"; exit $failed' EXIT
+cleanup() { stop_server; }
 export port
 
 expect_here "a full download succeeds" 0 "" "$there/new/full.h5"

@@ -15,7 +15,7 @@ export OMPI_MCA_ess_singleton_isolated=1 # alone, MPI need not start a daemon
 RANDOM=4
 cd "$TEMPORARY" || exit 1
 mounted=()
-trap 'for place in "${mounted[@]}"; do umount -l "$place"; done; rm -rf "$TEMPORARY"; exit $failed' EXIT
+cleanup() { for place in "${mounted[@]}"; do umount -l "$place"; done; }
 
 # render DIR OPTION...: alone, quietly, within 60 s; what it says goes to DIR.err.
 render() {
