@@ -8,7 +8,7 @@ DEMO=$HERE/jobs/demo/demo_weights.h5
 WEIGHTS=$TEMPORARY/weights
 TEMPLATE=$TEMPORARY/template
 AT_ONCE=4
-SECONDS_ALLOWED=20
+SECONDS_ALLOWED=60
 JOB=(--size 64 --upscaling-steps 2 --epochs 3 --layers block1_conv1 --filters 0:6)
 cases=0
 

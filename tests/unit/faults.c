@@ -7,9 +7,9 @@
  *                      short: a write writes half of what it should; ENOSPC, EDQUOT, EIO, EROFS: it fails with that
  *   FAULTS_STAYS=1     an error comes back with every later call, as on a full disk, not this once
  *
- * Counted are open with O_CREAT, write, fsync, close of what was so opened, mkdir, rename, link, unlink of a file that
- * is there; of streams (libpng's) fopen, fwrite, fflush and fclose, since glibc writes them by calls that can't be
- * caught. Not the beats of locks, which depend on how long a run takes. An error waits for a call that can have it:
+ * Counted are open with O_CREAT, then write, pwrite and close, fsync, mkdir, rename, link, unlink of a file that is
+ * there; of streams (libpng's) fopen, fwrite, fflush and fclose, since glibc writes them by calls that can't be caught.
+ * Not the beats of locks (pwrite), which depend on how long a run takes. An error waits for a call that can have it:
  * nothing is short of space for an unlink. Rank 0 alone. */
 #include <dlfcn.h>
 #include <errno.h>
@@ -141,6 +141,15 @@ ssize_t write(int descriptor, const void *bytes, size_t size) {
     if (fault.error)
         return fail_with(fault.error);
     ssize_t count = REAL(write)(descriptor, bytes, fault.half && size > 1 ? size / 2 : size);
+    finish(fault, 0);
+    return count;
+}
+
+ssize_t pwrite(int descriptor, const void *bytes, size_t size, off_t offset) {
+    struct fault fault = meet("pwrite", path_of(descriptor) && written[descriptor] ? path_of(descriptor) : NULL);
+    if (fault.error)
+        return fail_with(fault.error);
+    ssize_t count = REAL(pwrite)(descriptor, bytes, fault.half && size > 1 ? size / 2 : size, offset);
     finish(fault, 0);
     return count;
 }
