@@ -144,7 +144,8 @@ while [ $status -eq 75 ] && [ $runs -lt 20 ]; do
     fi
 done
 check "--time-limit: it stops ($stops of $runs runs)" test $stops -gt 0
-check "--time-limit: it gets on (in $advances of these)" test $advances -gt 0
+# Once or twice the next limit may be enough for all that the one before had no time for.
+check "--time-limit: it gets on (in $advances of these)" test $advances -gt 0 -o $stops -lt 3
 check "--time-limit: all is drawn in the end" test $status -eq 0
 check "--time-limit: the same files" same limit reference
 
