@@ -39,9 +39,8 @@ struct lock {
     atomic_bool lost;
 };
 
-/* Start time of a process, field 22 of /proc/PID/stat (proc(5)); the name in field 2 may hold blanks and brackets. 0:
- * there is none, or it has ended and nobody has asked for its status, which below a container's first process may last.
- */
+/* Start time of a process, field 22 of /proc/PID/stat (proc(5)); the name in field 2 may hold blanks and brackets. 0 if
+ * there is none, or a zombie, which may last where the first process of a container reaps nothing. */
 static unsigned long long start_time(long pid) {
     char path[64], line[1024], condition = 0;
     unsigned long long start = 0;
