@@ -1,6 +1,8 @@
 /* One writer per layer: who holds a lock, who is refused it, and whose lock is taken over. The other writers are
  * processes of their own, since a lock belongs to a process. */
+#include "filteratlas/clock.h"
 #include "filteratlas/lock.h"
+#include "folder.h"
 
 #include <setjmp.h>
 #include <signal.h>
@@ -25,35 +27,10 @@ static const double AT_ONCE = 15; /* seconds */
 static const char *const LAYER[] = {"block1_conv1"};
 static const char *const BOTH[] = {"block1_conv2", "block1_conv1"};
 
-static char folder[64], path[128];
-
-static int make_folder(void **state) {
-    (void)state;
-    snprintf(folder, sizeof folder, "/tmp/filteratlas-lock.XXXXXX");
-    assert_non_null(mkdtemp(folder));
-    snprintf(path, sizeof path, "%s/units/.block1_conv1.lock", folder);
-    return 0;
-}
-
-static int remove_folder(void **state) {
-    (void)state;
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf %s", folder);
-    return system(command);
-}
-
-static double now(void) {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
-}
-
-static void pause_for(double seconds) {
-    nanosleep(&(struct timespec){(time_t)seconds, (long)((seconds - (double)(time_t)seconds) * 1e9)}, NULL);
-}
+static const char path[] = "units/.block1_conv1.lock";
 
 static int take(const char *const *names, int count, struct lock **lock, struct error *error) {
-    return lock_take(folder, names, count, false, lock, error);
+    return lock_take(".", names, count, NULL, lock, error);
 }
 
 static void write_lock(const char *text) {
@@ -109,9 +86,9 @@ static void a_live_owner_is_named_and_kept(void **state) {
     struct error error;
     char host[256] = "", words[320];
     pid_t holder = start_holder();
-    double start = now();
+    double start = clock_now();
     assert_int_equal(take(BOTH, 2, &lock, &error), STATUS_FAILURE);
-    assert_true(now() - start < AT_ONCE);
+    assert_true(clock_now() - start < AT_ONCE);
     assert_null(lock);
     gethostname(host, sizeof host - 1);
     snprintf(words, sizeof words, "process %ld on %s", (long)holder, host);
@@ -123,29 +100,31 @@ static void a_live_owner_is_named_and_kept(void **state) {
     end(holder);
 }
 
-static void a_dead_owner_is_followed_at_once(void **state) {
-    (void)state;
+/* The lock that is there is of a dead owner. */
+static void take_at_once(void) {
     struct lock *lock;
     struct error error;
+    double start = clock_now();
+    assert_int_equal(take(LAYER, 1, &lock, &error), STATUS_OK);
+    assert_true(clock_now() - start < AT_ONCE);
+    lock_release(lock);
+}
+
+static void a_dead_owner_is_followed_at_once(void **state) {
+    (void)state;
     end(start_holder());
     assert_int_equal(access(path, F_OK), 0);
-    double start = now();
-    assert_int_equal(take(LAYER, 1, &lock, &error), STATUS_OK);
-    assert_true(now() - start < AT_ONCE);
-    lock_release(lock);
+    take_at_once();
 }
 
 /* Ended, and its parent has not asked for its status: below a container's first process, it never may. */
 static void an_owner_that_is_a_zombie_is_dead(void **state) {
     (void)state;
-    struct lock *lock;
-    struct error error;
     siginfo_t ended;
     pid_t holder = start_holder();
     kill(holder, SIGKILL);
     assert_int_equal(waitid(P_PID, (id_t)holder, &ended, WEXITED | WNOWAIT), 0);
-    assert_int_equal(take(LAYER, 1, &lock, &error), STATUS_OK);
-    lock_release(lock);
+    take_at_once();
     assert_int_equal(waitpid(holder, NULL, 0), holder);
 }
 
@@ -166,10 +145,7 @@ static void a_pid_used_again_is_not_the_owner(void **state) {
     assert_int_equal(sscanf(text, "%255s %ld %llu %127s", host, &pid, &start_time, place), 4);
     snprintf(other, sizeof other, "%s %ld %llu %s 0000000007\n", host, pid, start_time + 1, place);
     write_lock(other);
-    double start = now();
-    assert_int_equal(take(LAYER, 1, &lock, &error), STATUS_OK);
-    assert_true(now() - start < AT_ONCE);
-    lock_release(lock);
+    take_at_once();
 }
 
 static void an_owner_elsewhere_that_beats_is_kept(void **state) {
@@ -185,11 +161,11 @@ static void an_owner_elsewhere_that_beats_is_kept(void **state) {
             FILE *file = fopen(path, "r+");
             if (!file || fputs(text, file) < 0 || fclose(file))
                 _exit(1);
-            pause_for(1);
+            clock_pause(1);
         }
-    double start = now();
+    double start = clock_now();
     assert_int_equal(take(LAYER, 1, &lock, &error), STATUS_FAILURE);
-    assert_true(now() - start < AT_ONCE);
+    assert_true(clock_now() - start < AT_ONCE);
     assert_non_null(strstr(error.message, "process 4711 on elsewhere"));
     end(heart);
     assert_int_equal(unlink(path), 0);
@@ -200,24 +176,22 @@ static void what_stands_still_is_taken_over(void **state) {
     (void)state;
     struct lock *lock;
     struct error error;
-    char other[128];
     write_lock("elsewhere 4711 99 another-boot/pid:[1] 0000000001\n");
-    snprintf(other, sizeof other, "%s/units/.block1_conv2.lock", folder);
-    FILE *file = fopen(other, "w");
+    FILE *file = fopen("units/.block1_conv2.lock", "w");
     fputs("elsewhe", file);
     fclose(file);
-    double start = now();
+    double start = clock_now();
     pid_t second = fork();
     if (second == 0)
         _exit(take(BOTH, 1, &lock, &error) ? 1 : (lock_release(lock), 0));
     assert_int_equal(take(LAYER, 1, &lock, &error), STATUS_OK);
-    double seconds = now() - start;
+    double seconds = clock_now() - start;
     assert_true(seconds > AT_ONCE && seconds < 60);
     lock_release(lock);
     int status;
     assert_int_equal(waitpid(second, &status, 0), second);
     assert_int_equal(status, 0);
-    assert_true(now() - start < 60);
+    assert_true(clock_now() - start < 60);
 }
 
 /* One runner of a race: takes the lock if it can, tells so, and holds it until all have told. */
@@ -249,12 +223,12 @@ static void of_two_that_race_for_a_dead_lock_one_gets_it(void **state) {
                 run_race(go[0], done[1]);
             }
         close(go[0]);
-        pause_for(0.002);
+        clock_pause(0.002);
         close(go[1]); /* off they go */
         /* The winner is known at once; the loser would know after 3 s, so only a second winner is waited for. */
         assert_int_equal(read(done[0], &got[0], 1), 1);
         never += got[0] != '+';
-        pause_for(0.02);
+        clock_pause(0.02);
         struct timespec none = {0};
         fd_set readable;
         FD_ZERO(&readable);
@@ -275,10 +249,10 @@ static void an_owner_notices_that_its_lock_was_taken(void **state) {
     struct lock *lock;
     struct error error;
     assert_int_equal(take(LAYER, 1, &lock, &error), STATUS_OK);
-    pause_for(2.5);
+    clock_pause(2.5);
     assert_false(lock_is_lost(lock));
     write_lock("elsewhere 4711 99 another-boot/pid:[1] 0000000001\n");
-    pause_for(2.5);
+    clock_pause(2.5);
     assert_true(lock_is_lost(lock));
     lock_release(lock);
     assert_int_equal(access(path, F_OK), 0); /* the other's lock stays */
@@ -297,5 +271,5 @@ int main(void) {
         cmocka_unit_test(an_owner_notices_that_its_lock_was_taken),
         cmocka_unit_test(what_stands_still_is_taken_over),
     };
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, folder_enter, folder_leave);
 }

@@ -9,6 +9,7 @@
 
 #include "filteratlas/sha256.h"
 #include "filteratlas/weights.h"
+#include "folder.h"
 #include "weights_writer.h"
 
 #include <stdio.h>
@@ -18,23 +19,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static char folder[256], file[300]; /* a temporary folder and the file that each test writes in it */
-
-static int make_folder(void **state) {
-    (void)state;
-    const char *parent = getenv("TMPDIR");
-    snprintf(folder, sizeof folder, "%s/filteratlas-weights.XXXXXX", parent ? parent : "/tmp");
-    if (!mkdtemp(folder))
-        return -1;
-    snprintf(file, sizeof file, "%s/weights.h5", folder);
-    return 0;
-}
-
-static int remove_folder(void **state) {
-    (void)state;
-    unlink(file);
-    return rmdir(folder);
-}
+static const char file[] = "weights.h5"; /* that each test writes, in a temporary folder */
+static char *demo;                       /* path of the demo's weights */
 
 /* --- Helpers ----------------------------------------------------------------------------------------------------- */
 
@@ -189,7 +175,7 @@ static void the_demo_network_is_a_vgg16(void **state) {
     (void)state;
     struct weights weights;
     struct error error;
-    if (weights_read("jobs/demo/demo_weights.h5", &weights, &error))
+    if (weights_read(demo, &weights, &error))
         fail_msg("%s", error.message);
     assert_string_equal(weights.net.variant, "VGG16");
     assert_int_equal(vgg_filters(&weights.net), 1056);
@@ -303,13 +289,10 @@ static void without_block_names_the_number_is_told(void **state) {
 static void files_that_are_no_hdf5_are_refused(void **state) {
     (void)state;
     static const char text[] = "This is not a weights file.\n", zip[] = "PK\3\4 and so on";
-    char missing[400];
-    snprintf(missing, sizeof missing, "%s/none.h5", folder);
-    assert_refused(missing, "no such file");
-    snprintf(missing, sizeof missing, "%s/weights.h5/none.h5", folder);
+    assert_refused("none.h5", "no such file");
     write_bytes(file, text, sizeof text - 1);
-    assert_refused(missing, "Not a directory");
-    assert_refused(folder, "is a directory");
+    assert_refused("weights.h5/none.h5", "Not a directory");
+    assert_refused(".", "is a directory");
     assert_refused("/dev/null", "not a regular file");
     assert_refused(file, "not an HDF5 file");
     write_bytes(file, zip, sizeof zip - 1);
@@ -389,7 +372,7 @@ static void a_file_without_permission_is_refused(void **state) {
     struct weights_recipe recipe = weights_recipe(8, 64);
     weights_write(file, &recipe);
     assert_int_equal(chmod(file, 0), 0);
-    assert_int_equal(chmod(folder, 0755), 0);
+    assert_int_equal(chmod(".", 0755), 0);
     uid_t self = geteuid();
     if (self == 0 && seteuid(65534))
         skip();
@@ -408,8 +391,7 @@ static void hdf5_stays_silent(void **state) {
     struct weights_recipe recipe = weights_recipe(8, 64);
     struct weights weights;
     struct error error;
-    char log[300];
-    snprintf(log, sizeof log, "%s/log", folder);
+    const char *log = "log";
     fflush(stderr);
     int saved = dup(STDERR_FILENO);
     assert_non_null(freopen(log, "w", stderr));
@@ -466,12 +448,11 @@ static void sha256_of_a_file_is_that_of_its_bytes(void **state) {
 
 static void sha256_refuses_what_it_cannot_read(void **state) {
     (void)state;
-    char hex[SHA256_HEX_SIZE], missing[400];
+    char hex[SHA256_HEX_SIZE];
     struct error error;
-    snprintf(missing, sizeof missing, "%s/none.h5", folder);
-    assert_int_equal(sha256_file(missing, hex, &error), STATUS_USAGE);
-    assert_non_null(strstr(error.message, missing));
-    assert_int_equal(sha256_file(folder, hex, &error), STATUS_USAGE);
+    assert_int_equal(sha256_file("none.h5", hex, &error), STATUS_USAGE);
+    assert_non_null(strstr(error.message, "none.h5"));
+    assert_int_equal(sha256_file(".", hex, &error), STATUS_USAGE);
     assert_non_null(strstr(error.message, "directory"));
 }
 
@@ -500,5 +481,8 @@ int main(void) {
         cmocka_unit_test(sha256_of_a_file_is_that_of_its_bytes),
         cmocka_unit_test(sha256_refuses_what_it_cannot_read),
     };
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    demo = realpath("jobs/demo/demo_weights.h5", NULL);
+    int failed = demo ? cmocka_run_group_tests(tests, folder_enter, folder_leave) : 1;
+    free(demo);
+    return failed;
 }
