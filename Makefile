@@ -71,6 +71,9 @@ $(KERNEL_OBJECTS): $(BUILD)/src/ascent/winograd_kernels_%.o: $(KERNELS) Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -O3 -ffp-contract=fast $(KERNEL_FLAGS_$*) -DWINOGRAD_ISA=$* -MMD -MP -c -o $@ $<
 
+# Long loops over pixels and waves: -O3 makes vectors of them, which round the same.
+$(addprefix $(BUILD)/src/ascent/,waves.o fourier.o optimisers.o transform.o): ALL_CFLAGS += -O3
+
 $(BUILD)/%.o: %.c Makefile
 	$(call say,CC,$<)
 	@mkdir -p $(@D)

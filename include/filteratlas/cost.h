@@ -2,8 +2,7 @@
 #ifndef FILTERATLAS_COST_H
 #define FILTERATLAS_COST_H
 
-#include "filteratlas/network.h"
-#include "filteratlas/octaves.h"
+#include "filteratlas/ascent.h"
 #include "filteratlas/vgg.h"
 
 enum { COST_MAX_BATCH = 64 };
@@ -15,9 +14,9 @@ struct costs {
 };
 
 /* For live filters: a filter that dies on the way costs less. */
-void costs_make(const struct vgg *net, const struct octaves *octaves, int epochs, struct costs *costs);
+void costs_make(const struct vgg *net, const struct ascent_job *job, struct costs *costs);
 
 /* The same for one iteration at one octave. */
-double cost_iteration(const struct vgg *net, const struct octaves *octaves, int octave, int layer, int count);
+double cost_iteration(const struct vgg *net, const struct ascent_job *job, int octave, int layer, int count);
 
 #endif

@@ -4,6 +4,7 @@
 
 #include "filteratlas/error.h"
 #include "filteratlas/first_layer.h"
+#include "filteratlas/interrupt.h"
 #include "filteratlas/objective.h"
 #include "filteratlas/octaves.h"
 #include "filteratlas/vgg.h"
@@ -77,13 +78,16 @@ void network_memory_free(struct network_memory *memory);
 struct network_picture {
     int filter;
     const float *x;  /* [height][width][3] */
-    float *gradient; /* [height][width][3], out: of the objective with respect to x */
+    float *gradient; /* [height][width][3], out: of the objective with respect to x. NULL for all pictures of a call:
+                        only the loss is wanted */
     double loss;     /* out: as objective_turn returns it for the layer's channel `filter` */
 };
 
 /* Loss and gradient of count pictures of one size. A picture's numbers do not depend on the others, to the bit. The
- * size must be one that network and memory were made for, and not smaller than vgg_least_extent asks. */
-void network_gradients(const struct network *network, struct network_memory *memory, const struct objective *objective,
-                       int layer, int height, int width, struct network_picture *pictures, int count);
+ * size must be one that network and memory were made for, and not smaller than vgg_least_extent asks. *interrupt is
+ * asked between two layers and two pictures: false if it ended the work, whose results are then undefined. */
+bool network_gradients(const struct network *network, struct network_memory *memory, const struct objective *objective,
+                       int layer, int height, int width, struct network_picture *pictures, int count,
+                       const struct interrupt *interrupt);
 
 #endif

@@ -2,6 +2,7 @@
 #ifndef FILTERATLAS_OPTIONS_H
 #define FILTERATLAS_OPTIONS_H
 
+#include "filteratlas/ascent.h"
 #include "filteratlas/error.h"
 #include "filteratlas/octaves.h"
 #include "filteratlas/schedule.h"
@@ -35,7 +36,8 @@ struct dead_rule {
 struct options {
     const char *weights, *out; /* NULL if not given */
     const char *file;          /* inspect's argument */
-    /* job */
+    /* job; what the recipe has no use for is of no account */
+    int recipe; /* enum recipe_name */
     struct extent size;
     int steps;
     double factor;
@@ -51,7 +53,10 @@ struct options {
     double decay;
     int blur;          /* steps, 0: off */
     double blur_sigma; /* pixels */
-    int jitter;        /* pixels */
+    int jitter;        /* pixels, or ASCENT_JITTER_ALL */
+    double rate, spectrum;
+    double rotate, zoom; /* degrees, share */
+    int preprocess;      /* enum preprocess */
     /* selection */
     const char *layers; /* NULL: all */
     struct range filters;
@@ -78,8 +83,8 @@ int options_command(const char *name);
  * STATUS_USAGE names the option, the value and what is allowed. With --help, nothing else is checked. */
 int options_parse(enum command command, int argc, char **argv, struct options *options, struct error *error);
 
-/* "name = value" entries of the job options, in the order of the table, as job.txt has them: those that are off by
- * default only where they are on. The values live in *text.
+/* "name = value" entries of the job options that the recipe has a use for, in the order of the table, as job.txt has
+ * them: those that are off by default only where they are on. The values live in *text.
  * Returns their number, at most OPTIONS_JOB_ENTRIES. */
 int options_job_entries(const struct options *options, struct text *text, struct store_entry *entries);
 

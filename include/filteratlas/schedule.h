@@ -5,7 +5,6 @@
 
 #include "filteratlas/cost.h"
 #include "filteratlas/error.h"
-#include "filteratlas/octaves.h"
 #include "filteratlas/vgg.h"
 
 #include <stdbool.h>
@@ -41,7 +40,7 @@ typedef bool unit_selection(const void *context, int layer, int filter);
 
 /* All units with at least one wanted filter, layer by layer. 1 <= batch <= SCHEDULE_MAX_BATCH. Release with
  * unit_list_free, after a failure too. */
-int unit_list_make(const struct vgg *net, const struct octaves *octaves, int epochs, int batch, unit_selection *wanted,
+int unit_list_make(const struct vgg *net, const struct ascent_job *job, int batch, unit_selection *wanted,
                    const void *context, struct unit_list *list, struct error *error);
 void unit_list_free(struct unit_list *list);
 

@@ -26,20 +26,30 @@ int command_options(enum command command, int argc, char **argv, struct options 
 }
 
 struct ascent_job command_job(const struct options *options) {
-    struct ascent_job job = {.epochs = options->epochs,
-                             .step = options->step,
+    bool fourier = options->recipe == RECIPE_FOURIER;
+    struct ascent_job job = {.recipe = options->recipe,
+                             .epochs = options->epochs,
                              .seed = options->seed,
-                             .restore_statistics = options->rescale == 1,
-                             .bgr = options->channels == 1,
                              .objective = {.neuron = options->objective == 1,
                                            .border = options->border,
                                            .leak = options->dead.what == DEAD_LEAK},
                              .retries = options->dead.retries,
+                             .marks_leaks = !fourier, /* the Fourier recipe leaks by itself: nothing is rescued */
+                             .jitter = options->jitter,
+                             .step = options->step,
+                             .restore_statistics = options->rescale == 1,
+                             .bgr = options->channels == 1,
                              .decay = options->decay,
                              .blur = options->blur,
                              .blur_sigma = options->blur_sigma,
-                             .jitter = options->jitter};
-    octaves_make(options->size.width, options->size.height, options->factor, options->steps, &job.octaves);
+                             .rate = options->rate,
+                             .spectrum = options->spectrum,
+                             .rotate = options->rotate,
+                             .zoom = options->zoom,
+                             .preprocess = options->preprocess};
+    octaves_make(options->size.width, options->size.height, options->factor, options->steps - fourier, &job.octaves);
+    if (fourier)
+        octaves_climb_last(&job.octaves);
     return job;
 }
 

@@ -2,7 +2,6 @@
 
 #include "filteratlas/clock.h"
 #include "filteratlas/cost.h"
-#include "filteratlas/noise.h"
 #include "filteratlas/pages.h"
 
 #include <math.h>
@@ -15,44 +14,29 @@
 enum { MOST_PROCESSES = 256 };
 
 static const double SECONDS = 2;
-static const struct objective mean; /* of the whole map */
 
 /* What is measured: single iterations of a layer at the largest octave, which takes most of a picture's time, and at
  * the smallest, in batches. */
 struct trial {
-    const struct network *network;
-    struct network_memory *memory;
-    const struct octaves *octaves;
+    struct ascent *ascent;
+    const struct ascent_job *job;
+    const struct vgg *net;
     int layer, batch;
-    float *pictures;          /* [batch][2]: of the largest octave, and its gradient */
     double measured, nominal; /* seconds: taken, and as cost.h says */
 };
 
-/* One iteration of `count` filters at an octave. False if no filter lives: the way back through nothing but zeros takes
- * no time. */
+/* One iteration of `count` filters at an octave. False if no filter lives. */
 static bool iterate(struct trial *trial, int octave, int count) {
-    const struct octaves *octaves = trial->octaves;
-    int channels = trial->network->net.layer[trial->layer].out_channels, live = 0;
-    size_t floats = (size_t)octaves->height[octave] * octaves->width[octave] * 3;
-    struct network_picture picture[ASCENT_MAX_BATCH];
+    int channels = trial->net->layer[trial->layer].out_channels;
+    bool lives;
     count = count < channels ? count : channels;
-    for (int i = 0; i < count; i++) {
-        float *x = trial->pictures + 2 * i * floats;
-        noise_picture(&(struct noise_stream){.layer = trial->layer, .filter = i}, floats, x);
-        picture[i] = (struct network_picture){.filter = i, .x = x, .gradient = x + floats};
-    }
-    double start = clock_now();
-    network_gradients(trial->network, trial->memory, &mean, trial->layer, octaves->height[octave],
-                      octaves->width[octave], picture, count);
-    trial->measured += clock_now() - start;
-    trial->nominal += cost_iteration(&trial->network->net, octaves, octave, trial->layer, count);
-    for (int i = 0; i < count; i++)
-        live += picture[i].loss > 0;
-    return live > 0;
+    trial->measured += ascent_time(trial->ascent, trial->layer, octave, count, &lives);
+    trial->nominal += cost_iteration(trial->net, trial->job, octave, trial->layer, count);
+    return lives;
 }
 
 static void try_once(struct trial *trial) {
-    iterate(trial, trial->octaves->steps - 1, 1);
+    iterate(trial, trial->job->octaves.steps - 1, 1);
     iterate(trial, 0, trial->batch);
 }
 
@@ -89,14 +73,9 @@ static int company_size(int ranks, double rank_bytes) {
     return (int)fmin(processes, MOST_PROCESSES);
 }
 
-/* Deep filters are dead at first sight in some networks: then a layer further up is measured. */
-static int measure_scale(struct trial *trial, int processes, double *scale, struct error *error) {
-    const struct octaves *octaves = trial->octaves;
-    int largest = octaves->steps - 1;
-    size_t bytes = 2 * sizeof(float) * (size_t)octaves->height[largest] * octaves->width[largest] * 3 * trial->batch;
-    trial->pictures = malloc(bytes);
-    if (!trial->pictures)
-        return error_memory(error, (double)bytes, "a measurement");
+/* Seconds for a nominal second. Deep filters are dead at first sight in some networks: then a layer further up is
+ * measured. */
+static double measure_scale(struct trial *trial, int processes) {
     pid_t company[MOST_PROCESSES];
     while (!iterate(trial, 0, trial->batch) && trial->layer > 0)
         trial->layer--;
@@ -106,9 +85,7 @@ static int measure_scale(struct trial *trial, int processes, double *scale, stru
     for (double start = clock_now(); clock_now() - start < SECONDS;)
         try_once(trial);
     end_company(company, others);
-    *scale = trial->measured / trial->nominal;
-    free(trial->pictures);
-    return STATUS_OK;
+    return trial->measured / trial->nominal;
 }
 
 /* Memory that nothing is written to isn't there yet: without a measurement, this takes no time and no room. */
@@ -117,22 +94,22 @@ int measure(const struct weights *weights, const struct ascent_job *job, int dee
     size_t table_bytes = network_table_bytes(&weights->net, &job->octaves, deepest);
     float *tables = pages_allocate(table_bytes);
     struct network network = {0};
-    struct network_memory memory = {0};
+    struct ascent *ascent = NULL;
     int status = tables ? STATUS_OK : error_memory(error, (double)table_bytes, "tables");
     *measurement = (struct measurement){.node_bytes = (double)(table_bytes + weights->count * sizeof(float))};
     if (!status)
         status = network_place(weights, &job->octaves, deepest, winograd_find_kernels(NULL), tables, &network, error);
     if (!status)
-        status = network_memory_make(&network, &job->octaves, deepest, batch, &memory, error);
+        status = ascent_make(&network, job, deepest, batch, &ascent, error);
     if (!status)
-        measurement->rank_bytes = (double)memory.bytes + ascent_picture_bytes(job, batch);
+        measurement->rank_bytes = ascent_bytes(ascent);
     if (!status && ranks) {
-        struct trial trial = {&network, &memory, &job->octaves, .layer = deepest, .batch = batch};
+        struct trial trial = {ascent, job, &network.net, .layer = deepest, .batch = batch};
         measurement->processes = company_size(ranks, measurement->rank_bytes);
         network_fill_tables(&network, 0, 1);
-        status = measure_scale(&trial, measurement->processes, &measurement->scale, error);
+        measurement->scale = measure_scale(&trial, measurement->processes);
     }
-    network_memory_free(&memory);
+    ascent_free(ascent);
     network_free(&network);
     free(tables);
     return status;

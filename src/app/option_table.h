@@ -19,11 +19,22 @@ enum type {
     TYPE_CHOICE,
     TYPE_RANKS,
     TYPE_TIME,
-    TYPE_DEAD
+    TYPE_DEAD,
+    TYPE_JITTER
 };
 
-/* GROUP_MORE holds job options that job.txt names only where they are not at their default. */
-enum group { GROUP_FILES, GROUP_JOB, GROUP_MORE, GROUP_SELECTION, GROUP_RUN, GROUP_PLAN, GROUP_MOSAIC, GROUP_OTHER };
+/* GROUP_RECIPE and GROUP_MORE hold job options that job.txt names only where they are not at their default. */
+enum group {
+    GROUP_FILES,
+    GROUP_RECIPE,
+    GROUP_JOB,
+    GROUP_MORE,
+    GROUP_SELECTION,
+    GROUP_RUN,
+    GROUP_PLAN,
+    GROUP_MOSAIC,
+    GROUP_OTHER
+};
 
 struct row {
     const char *name;
@@ -32,9 +43,10 @@ struct row {
     enum group group;
     unsigned commands;
     size_t offset;
-    const char *argument; /* as --help shows it */
-    const char *standard; /* the default, as a person would type it; NULL: none */
-    double least, most;   /* of numbers */
+    const char *argument;          /* as --help shows it */
+    const char *standard[RECIPES]; /* the default, as a person would type it; NULL: none. A job option without a default
+                                      for a recipe has no meaning in it and is refused. */
+    double least, most;            /* of numbers */
     const char *help;
 };
 
@@ -42,10 +54,17 @@ struct option_command {
     const char *name, *usage, *purpose;
 };
 
-enum { OPTION_ROWS = 36, OPTION_ALLOWED_SIZE = 160 };
+enum { OPTION_ROWS = 42, OPTION_ALLOWED_SIZE = 160 };
 extern const struct row option_rows[OPTION_ROWS];
 extern const struct option_command option_commands[COMMANDS];
 extern const char *const option_groups[]; /* [enum group] titles */
+
+/* Whether a recipe has a use for the option. */
+bool option_of_recipe(const struct row *row, int recipe);
+
+/* Appends the default, by recipe where they differ: "412 (fourier: 224)", "0.05 (fourier)"; nothing if there is none.
+ */
+void option_format_standard(const struct row *row, struct text *text);
 
 /* Puts the value into the row's field; false if it is not allowed. */
 bool option_parse_value(const struct row *row, const char *text, struct options *options);

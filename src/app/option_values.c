@@ -119,6 +119,25 @@ static bool parse_dead(const struct row *row, const char *text, struct dead_rule
     return true;
 }
 
+static bool parse_jitter(const struct row *row, const char *text, int *pixels) {
+    if (strcmp(text, "all"))
+        return parse_integer(row, text, pixels);
+    *pixels = ASCENT_JITTER_ALL;
+    return true;
+}
+
+bool option_of_recipe(const struct row *row, int recipe) { return row->standard[recipe] || !row->standard[!recipe]; }
+
+void option_format_standard(const struct row *row, struct text *text) {
+    const char *keras = row->standard[RECIPE_KERAS], *fourier = row->standard[RECIPE_FOURIER];
+    if (keras && fourier && strcmp(keras, fourier))
+        text_append(text, "%s (fourier: %s)", keras, fourier);
+    else if (keras)
+        text_append(text, fourier ? "%s" : "%s (keras)", keras);
+    else if (fourier)
+        text_append(text, "%s (fourier)", fourier);
+}
+
 bool option_parse_value(const struct row *row, const char *text, struct options *options) {
     void *field = (char *)options + row->offset;
     switch (row->type) {
@@ -146,6 +165,8 @@ bool option_parse_value(const struct row *row, const char *text, struct options 
         return parse_time(text, field);
     case TYPE_DEAD:
         return parse_dead(row, text, field);
+    case TYPE_JITTER:
+        return parse_jitter(row, text, field);
     }
     return false;
 }
@@ -181,6 +202,9 @@ void option_describe_allowed(const struct row *row, char *text, size_t size) {
     case TYPE_DEAD:
         snprintf(text, size, "give skip, leak, retry, or retry=N with N from %.0f to %.0f", row->least, row->most);
         break;
+    case TYPE_JITTER:
+        snprintf(text, size, "give all, or a whole number from %.0f to %.0f", row->least, row->most);
+        break;
     case TYPE_FLAG:
     case TYPE_TEXT:
         snprintf(text, size, "give %s", row->argument);
@@ -213,6 +237,12 @@ void option_format_value(const struct row *row, const struct options *options, s
         break;
     case TYPE_CHOICE:
         format_choice(row->argument, *(const int *)field, text);
+        break;
+    case TYPE_JITTER:
+        if (*(const int *)field == ASCENT_JITTER_ALL)
+            text_append(text, "all");
+        else
+            text_append(text, "%d", *(const int *)field);
         break;
     case TYPE_DEAD:
         format_choice(DEAD_CHOICES, (int)dead->what, text);

@@ -1,6 +1,6 @@
 #include "filteratlas/options.h"
 
-#include "filteratlas/regularize.h"
+#include "filteratlas/smooth.h"
 #include "nearest.h"
 #include "option_table.h"
 
@@ -16,76 +16,152 @@
 
 #define FIELD(name) offsetof(struct options, name)
 
+/* Defaults by recipe. */
+#define NONE                                                                                                           \
+    { NULL, NULL }
+#define BOTH(value)                                                                                                    \
+    { value, value }
+#define KERAS(value)                                                                                                   \
+    { value, NULL }
+#define FOURIER(value)                                                                                                 \
+    { NULL, value }
+
 const struct row option_rows[OPTION_ROWS] = {
-    {"weights", 0, TYPE_TEXT, GROUP_FILES, RENDER | PLAN, FIELD(weights), "FILE", NULL, 0, 0,
+    {"weights", 0, TYPE_TEXT, GROUP_FILES, RENDER | PLAN, FIELD(weights), "FILE", NONE, 0, 0,
      "the network: a Keras HDF5 file; rank 0 reads it"},
-    {"out", 0, TYPE_TEXT, GROUP_FILES, RENDER | STITCH, FIELD(out), "DIR", NULL, 0, 0,
+    {"out", 0, TYPE_TEXT, GROUP_FILES, RENDER | STITCH, FIELD(out), "DIR", NONE, 0, 0,
      "the atlas: a folder that render makes or continues"},
-    {"size", 0, TYPE_SIZE, GROUP_JOB, RENDER | PLAN, FIELD(size), "W[xH]", "412", 1, 16384,
+    {"recipe", 0, TYPE_CHOICE, GROUP_RECIPE, RENDER | PLAN, FIELD(recipe), "keras|fourier", BOTH("keras"), 0, 0,
+     "how a picture is drawn: Keras's example, or a legible sum of waves"},
+    {"size",
+     0,
+     TYPE_SIZE,
+     GROUP_JOB,
+     RENDER | PLAN,
+     FIELD(size),
+     "W[xH]",
+     {"412", "224"},
+     1,
+     16384,
      "pixels of a finished picture"},
-    {"upscaling-steps", 0, TYPE_INTEGER, GROUP_JOB, RENDER | PLAN, FIELD(steps), "N", "9", 1, OCTAVES_MAX_STEPS,
+    {"upscaling-steps",
+     0,
+     TYPE_INTEGER,
+     GROUP_JOB,
+     RENDER | PLAN,
+     FIELD(steps),
+     "N",
+     {"9", "3"},
+     1,
+     OCTAVES_MAX_STEPS,
      "octaves: how often a picture is enlarged"},
-    {"upscaling-factor", 0, TYPE_REAL, GROUP_JOB, RENDER | PLAN, FIELD(factor), "F", "1.2", 1, 16,
+    {"upscaling-factor",
+     0,
+     TYPE_REAL,
+     GROUP_JOB,
+     RENDER | PLAN,
+     FIELD(factor),
+     "F",
+     {"1.2", "1.25"},
+     1,
+     16,
      "by how much each time"},
-    {"epochs", 0, TYPE_INTEGER, GROUP_JOB, RENDER | PLAN, FIELD(epochs), "N", "15", 1, 100000,
+    {"epochs",
+     0,
+     TYPE_INTEGER,
+     GROUP_JOB,
+     RENDER | PLAN,
+     FIELD(epochs),
+     "N",
+     {"15", "48"},
+     1,
+     100000,
      "ascent steps per octave"},
-    {"step", 0, TYPE_REAL, GROUP_JOB, RENDER | PLAN, FIELD(step), "S", "1", 1e-6, 1e6,
+    {"step", 0, TYPE_REAL, GROUP_JOB, RENDER | PLAN, FIELD(step), "S", KERAS("1"), 1e-6, 1e6,
      "length of a step along the normalised gradient"},
-    {"seed", 0, TYPE_SEED, GROUP_JOB, RENDER | PLAN, FIELD(seed), "N", "0", 0, 0,
+    {"rate", 0, TYPE_REAL, GROUP_JOB, RENDER | PLAN, FIELD(rate), "R", FOURIER("0.05"), 1e-6, 10,
+     "learning rate of the waves"},
+    {"spectrum", 0, TYPE_REAL, GROUP_JOB, RENDER | PLAN, FIELD(spectrum), "P", FOURIER("1"), 0, 4,
+     "waves of frequency f are scaled by 1 / f^P"},
+    {"preprocess", 0, TYPE_CHOICE, GROUP_JOB, RENDER | PLAN, FIELD(preprocess), "caffe|tf|torch|unit|none",
+     FOURIER("caffe"), 0, 0, "how the network wants its pictures"},
+    {"seed", 0, TYPE_SEED, GROUP_JOB, RENDER | PLAN, FIELD(seed), "N", BOTH("0"), 0, 0,
      "of the noise that pictures start from"},
-    {"rescale", 0, TYPE_CHOICE, GROUP_JOB, RENDER | PLAN, FIELD(rescale), "seed|stats", "seed", 0, 0,
+    {"rescale", 0, TYPE_CHOICE, GROUP_JOB, RENDER | PLAN, FIELD(rescale), "seed|stats", KERAS("seed"), 0, 0,
      "x = p / 255 between octaves, or the picture's own mean and deviation"},
-    {"channels", 0, TYPE_CHOICE, GROUP_JOB, RENDER | PLAN, FIELD(channels), "rgb|bgr", "rgb", 0, 0,
+    {"channels", 0, TYPE_CHOICE, GROUP_JOB, RENDER | PLAN, FIELD(channels), "rgb|bgr", KERAS("rgb"), 0, 0,
      "show channel 0 as red, or channel 2"},
-    {"batch", 0, TYPE_INTEGER, GROUP_JOB, RENDER | PLAN, FIELD(batch), "N", "8", 1, SCHEDULE_MAX_BATCH,
+    {"batch", 0, TYPE_INTEGER, GROUP_JOB, RENDER | PLAN, FIELD(batch), "N", BOTH("8"), 1, SCHEDULE_MAX_BATCH,
      "filters in a unit of work"},
-    {"dead", 0, TYPE_DEAD, GROUP_MORE, RENDER | PLAN, FIELD(dead), "skip|retry[=N]|leak", "skip", 1, 100,
+    {"dead",
+     0,
+     TYPE_DEAD,
+     GROUP_MORE,
+     RENDER | PLAN,
+     FIELD(dead),
+     "skip|retry[=N]|leak",
+     {"skip", "leak"},
+     1,
+     100,
      "what becomes of a filter that falls silent"},
-    {"objective", 0, TYPE_CHOICE, GROUP_MORE, RENDER | PLAN, FIELD(objective), "channel|neuron", "channel", 0, 0,
+    {"objective", 0, TYPE_CHOICE, GROUP_MORE, RENDER | PLAN, FIELD(objective), "channel|neuron", BOTH("channel"), 0, 0,
      "climb the map's mean, or its middle"},
-    {"border", 0, TYPE_INTEGER, GROUP_MORE, RENDER | PLAN, FIELD(border), "B", "0", 0, 16384,
+    {"border", 0, TYPE_INTEGER, GROUP_MORE, RENDER | PLAN, FIELD(border), "B", BOTH("0"), 0, 16384,
      "map positions left out at each edge"},
-    {"decay", 0, TYPE_REAL, GROUP_MORE, RENDER | PLAN, FIELD(decay), "D", "0", 0, 0.999999,
+    {"decay", 0, TYPE_REAL, GROUP_MORE, RENDER | PLAN, FIELD(decay), "D", KERAS("0"), 0, 0.999999,
      "share lost after each step, towards the mean"},
-    {"blur", 0, TYPE_INTEGER, GROUP_MORE, RENDER | PLAN, FIELD(blur), "K", "0", 0, 1000000,
+    {"blur", 0, TYPE_INTEGER, GROUP_MORE, RENDER | PLAN, FIELD(blur), "K", KERAS("0"), 0, 1000000,
      "steps from one Gaussian blur to the next"},
-    {"blur-sigma", 0, TYPE_REAL, GROUP_MORE, RENDER | PLAN, FIELD(blur_sigma), "S", "1", 0.1, BLUR_MOST_SIGMA,
+    {"blur-sigma", 0, TYPE_REAL, GROUP_MORE, RENDER | PLAN, FIELD(blur_sigma), "S", KERAS("1"), 0.1, BLUR_MOST_SIGMA,
      "its standard deviation in pixels"},
-    {"jitter", 0, TYPE_INTEGER, GROUP_MORE, RENDER | PLAN, FIELD(jitter), "K", "0", 0, 16384,
+    {"jitter",
+     0,
+     TYPE_JITTER,
+     GROUP_MORE,
+     RENDER | PLAN,
+     FIELD(jitter),
+     "K|all",
+     {"0", "all"},
+     0,
+     16384,
      "a random shift for each gradient, in pixels"},
-    {"layers", 0, TYPE_TEXT, GROUP_SELECTION, RENDER | PLAN | STITCH, FIELD(layers), "LIST", NULL, 0, 0,
+    {"rotate", 0, TYPE_REAL, GROUP_MORE, RENDER | PLAN, FIELD(rotate), "D", FOURIER("0"), 0, 180,
+     "a random rotation for each gradient, in degrees"},
+    {"zoom", 0, TYPE_REAL, GROUP_MORE, RENDER | PLAN, FIELD(zoom), "Z", FOURIER("0"), 0, 0.9,
+     "a random enlargement for each gradient, by up to that share"},
+    {"layers", 0, TYPE_TEXT, GROUP_SELECTION, RENDER | PLAN | STITCH, FIELD(layers), "LIST", NONE, 0, 0,
      "names or globs, 'block5_*,block1_*' (default: all)"},
-    {"filters", 0, TYPE_RANGE, GROUP_SELECTION, RENDER | PLAN, FIELD(filters), "LO:HI", "0:", 0, 0,
+    {"filters", 0, TYPE_RANGE, GROUP_SELECTION, RENDER | PLAN, FIELD(filters), "LO:HI", BOTH("0:"), 0, 0,
      "filters LO to HI - 1 of each layer"},
-    {"trace", 0, TYPE_FLAG, GROUP_RUN, RENDER, FIELD(trace), NULL, NULL, 0, 0,
+    {"trace", 0, TYPE_FLAG, GROUP_RUN, RENDER, FIELD(trace), NULL, NONE, 0, 0,
      "keep every iteration's loss, in trace.csv"},
-    {"hdf5", 0, TYPE_FLAG, GROUP_RUN, RENDER | STITCH, FIELD(hdf5), NULL, NULL, 0, 0,
+    {"hdf5", 0, TYPE_FLAG, GROUP_RUN, RENDER | STITCH, FIELD(hdf5), NULL, NONE, 0, 0,
      "also write atlas.h5, and keep it up to date"},
-    {"progress", 0, TYPE_CHOICE, GROUP_RUN, RENDER, FIELD(progress), "auto|bar|lines|none", "auto", 0, 0,
+    {"progress", 0, TYPE_CHOICE, GROUP_RUN, RENDER, FIELD(progress), "auto|bar|lines|none", BOTH("auto"), 0, 0,
      "a bar on a terminal, lines in a log"},
-    {"time-limit", 0, TYPE_TIME, GROUP_RUN, RENDER, FIELD(time_limit), "[H:]M:S|auto", NULL, 0, 0,
+    {"time-limit", 0, TYPE_TIME, GROUP_RUN, RENDER, FIELD(time_limit), "[H:]M:S|auto", NONE, 0, 0,
      "stop by this time after the start, with exit status 75; auto: by the Slurm job's end"},
-    {"grace", 0, TYPE_REAL, GROUP_RUN, RENDER, FIELD(grace), "S", NULL, 0, 1e6,
+    {"grace", 0, TYPE_REAL, GROUP_RUN, RENDER, FIELD(grace), "S", NONE, 0, 1e6,
      "seconds for units in flight after a signal (default: 1 after SIGTERM, else till finished)"},
-    {"rank-timeout", 0, TYPE_REAL, GROUP_RUN, RENDER, FIELD(rank_timeout), "S", "300", 1, 1e6,
+    {"rank-timeout", 0, TYPE_REAL, GROUP_RUN, RENDER, FIELD(rank_timeout), "S", BOTH("300"), 1, 1e6,
      "a rank silent for so many seconds is lost"},
-    {"no-shared", 0, TYPE_FLAG, GROUP_RUN, RENDER, FIELD(no_shared), NULL, NULL, 0, 0,
+    {"no-shared", 0, TYPE_FLAG, GROUP_RUN, RENDER, FIELD(no_shared), NULL, NONE, 0, 0,
      "weights and tables per rank, not per node"},
-    {"quiet", 'q', TYPE_FLAG, GROUP_RUN, RENDER | STITCH, FIELD(quiet), NULL, NULL, 0, 0, "print nothing but errors"},
-    {"verbose", 'v', TYPE_FLAG, GROUP_RUN, RENDER, FIELD(verbose), NULL, NULL, 0, 0, "a line for every filter"},
-    {"ranks", 0, TYPE_RANKS, GROUP_PLAN, PLAN, FIELD(ranks), "N[,M...]", "1", 1, 1000000,
+    {"quiet", 'q', TYPE_FLAG, GROUP_RUN, RENDER | STITCH, FIELD(quiet), NULL, NONE, 0, 0, "print nothing but errors"},
+    {"verbose", 'v', TYPE_FLAG, GROUP_RUN, RENDER, FIELD(verbose), NULL, NONE, 0, 0, "a line for every filter"},
+    {"ranks", 0, TYPE_RANKS, GROUP_PLAN, PLAN, FIELD(ranks), "N[,M...]", BOTH("1"), 1, 1000000,
      "numbers of ranks to plan for; the slices shown are those of the first"},
-    {"speed", 0, TYPE_REAL, GROUP_PLAN, PLAN, FIELD(speed), "GFLOPS", NULL, 1e-3, 1e9,
+    {"speed", 0, TYPE_REAL, GROUP_PLAN, PLAN, FIELD(speed), "GFLOPS", NONE, 1e-3, 1e9,
      "a rank's speed, in direct-convolution GF/s (default: measured here, in two seconds)"},
-    {"costs", 0, TYPE_TEXT, GROUP_PLAN, PLAN, FIELD(costs), "FILE", NULL, 0, 0,
+    {"costs", 0, TYPE_TEXT, GROUP_PLAN, PLAN, FIELD(costs), "FILE", NONE, 0, 0,
      "losses.csv of an earlier run: what each filter took"},
-    {"grid", 0, TYPE_INTEGER, GROUP_MOSAIC, STITCH, FIELD(grid), "N", NULL, 1, 1000,
+    {"grid", 0, TYPE_INTEGER, GROUP_MOSAIC, STITCH, FIELD(grid), "N", NONE, 1, 1000,
      "pictures per row and column (default: the largest full square)"},
-    {"sort", 0, TYPE_CHOICE, GROUP_MOSAIC, STITCH, FIELD(sort), "loss|index", "loss", 0, 0,
+    {"sort", 0, TYPE_CHOICE, GROUP_MOSAIC, STITCH, FIELD(sort), "loss|index", BOTH("loss"), 0, 0,
      "highest loss first, or as in the network"},
-    {"margin", 0, TYPE_INTEGER, GROUP_MOSAIC, STITCH, FIELD(margin), "PX", "5", 0, 1000,
+    {"margin", 0, TYPE_INTEGER, GROUP_MOSAIC, STITCH, FIELD(margin), "PX", BOTH("5"), 0, 1000,
      "black pixels between neighbours"},
-    {"help", 'h', TYPE_FLAG, GROUP_OTHER, RENDER | PLAN | INSPECT | STITCH, FIELD(help), NULL, NULL, 0, 0,
+    {"help", 'h', TYPE_FLAG, GROUP_OTHER, RENDER | PLAN | INSPECT | STITCH, FIELD(help), NULL, NONE, 0, 0,
      "print this and exit"},
 };
 
@@ -196,14 +272,15 @@ static int refuse_option(enum command command, const char *word, struct error *e
     return status;
 }
 
-static void set_defaults(struct options *options) {
-    *options = (struct options){.grace = -1};
+/* The options that are set in `given` stay as they are. */
+static void set_defaults(int recipe, uint64_t given, struct options *options) {
     for (int r = 0; r < OPTION_ROWS; r++)
-        if (option_rows[r].standard)
-            option_parse_value(&option_rows[r], option_rows[r].standard, options);
+        if (option_rows[r].standard[recipe] && !(given >> r & 1))
+            option_parse_value(&option_rows[r], option_rows[r].standard[recipe], options);
 }
 
-static int parse_option(enum command command, int code, const char *word, struct options *options,
+/* Notes in *given, bit by row, which option it was. */
+static int parse_option(enum command command, int code, const char *word, struct options *options, uint64_t *given,
                         struct error *error) {
     if (code == '?')
         return refuse_option(command, word, error);
@@ -217,6 +294,7 @@ static int parse_option(enum command command, int code, const char *word, struct
     if (optarg && !strncmp(optarg, "--", 2)) /* getopt takes what comes next, whatever it is */
         return error_set(error, STATUS_USAGE, "--%s: a value is missing before %s; see filteratlas %s --help",
                          option_rows[r].name, optarg, option_commands[command].name);
+    *given |= (uint64_t)1 << r;
     if (option_parse_value(&option_rows[r], optarg, options))
         return STATUS_OK;
     char allowed[OPTION_ALLOWED_SIZE];
@@ -263,6 +341,17 @@ static int check_complete(enum command command, int argc, char **argv, struct op
     return STATUS_OK;
 }
 
+/* Every option that was given must have a meaning in the recipe. */
+static int check_recipe(int recipe, uint64_t given, struct error *error) {
+    static const char *const names[RECIPES] = {"keras", "fourier"};
+    for (int r = 0; r < OPTION_ROWS; r++)
+        if (given >> r & 1 && !option_of_recipe(&option_rows[r], recipe))
+            return error_set(error, STATUS_USAGE,
+                             "--%s: the %s recipe has no use for it; leave it out, or give --recipe %s",
+                             option_rows[r].name, names[recipe], names[!recipe]);
+    return STATUS_OK;
+}
+
 /* The word that getopt_long has just stumbled over. Within letters, as in -qx, it goes on to the next word only after
  * the last of them. */
 static const char *current_word(int argc, char **argv, int code, int before) {
@@ -278,25 +367,31 @@ int options_parse(enum command command, int argc, char **argv, struct options *o
     char shorts[OPTION_ROWS + 2];
     int code, status = STATUS_OK;
     getopt_tables(command, longs, shorts);
-    set_defaults(options);
+    uint64_t given = 0;
+    *options = (struct options){.grace = -1};
+    set_defaults(RECIPE_KERAS, 0, options);
     opterr = 0;
     optind = 0; /* 0, not 1: also resets glibc's inner state */
     while (!status && !options->help) {
         int at = optind ? optind : 1;
         if ((code = getopt_long(argc, argv, shorts, longs, NULL)) == -1)
             break;
-        status = parse_option(command, code, current_word(argc, argv, code, at), options, error);
+        status = parse_option(command, code, current_word(argc, argv, code, at), options, &given, error);
     }
-    return status || options->help ? status : check_complete(command, argc, argv, options, error);
+    if (status || options->help)
+        return status;
+    set_defaults(options->recipe, given, options);
+    status = check_recipe(options->recipe, given, error);
+    return status ? status : check_complete(command, argc, argv, options, error);
 }
 
 /* job.txt ------------------------------------------------------------------------------------------------------- */
 
 /* Whether the row's value is its default. */
 static bool is_standard(const struct row *row, const struct options *options) {
-    struct options standard;
+    struct options standard = {0};
     struct text value = {0}, standard_value = {0};
-    set_defaults(&standard);
+    set_defaults(options->recipe, 0, &standard);
     option_format_value(row, options, &value);
     option_format_value(row, &standard, &standard_value);
     bool same = !strcmp(value.bytes, standard_value.bytes);
@@ -310,7 +405,8 @@ int options_job_entries(const struct options *options, struct text *text, struct
     int count = 0;
     for (int r = 0; r < OPTION_ROWS; r++) {
         const struct row *row = &option_rows[r];
-        if (row->group != GROUP_JOB && (row->group != GROUP_MORE || is_standard(row, options)))
+        bool always = row->group == GROUP_JOB, otherwise = row->group == GROUP_RECIPE || row->group == GROUP_MORE;
+        if (!option_of_recipe(row, options->recipe) || !(always || (otherwise && !is_standard(row, options))))
             continue;
         offsets[count] = text->size;
         entries[count++].name = row->name;

@@ -53,6 +53,8 @@ static void append_values(struct text *text, const struct row *row) {
         text_append(text, "'; return ;;\n");
     } else if (row->type == TYPE_DEAD) {
         text_append(text, "    --%s) _filteratlas_words 'skip retry leak'; return ;;\n", row->name);
+    } else if (row->type == TYPE_JITTER) {
+        text_append(text, "    --%s) _filteratlas_words 'all'; return ;;\n", row->name);
     } else if (!strcmp(row->name, "layers")) {
         text_append(text, "    --%s) _filteratlas_layers; return ;;\n", row->name);
     } else if (!strcmp(row->name, "out")) {
@@ -67,7 +69,8 @@ static void append_numbers(struct text *text) {
     const char *between = "    --";
     for (int r = 0; r < OPTION_ROWS; r++) {
         const struct row *row = &option_rows[r];
-        if (row->type == TYPE_FLAG || row->type == TYPE_TEXT || row->type == TYPE_CHOICE || row->type == TYPE_DEAD)
+        if (row->type == TYPE_FLAG || row->type == TYPE_TEXT || row->type == TYPE_CHOICE || row->type == TYPE_DEAD ||
+            row->type == TYPE_JITTER)
             continue;
         text_append(text, "%s%s", between, row->name);
         between = " | --";

@@ -7,6 +7,7 @@
 enum { HELP_COLUMN = 30, HELP_WIDTH = 80 };
 
 const char *const option_groups[] = {"Files",
+                                     "Recipe",
                                      "Job options (they define the pictures)",
                                      "More job options (off unless given)",
                                      "Selection (which of the job's pictures)",
@@ -52,7 +53,7 @@ static void append_wrapped(struct text *text, int at, const char *words) {
 }
 
 static void append_row(struct text *text, const struct row *row) {
-    struct text meaning = {0};
+    struct text meaning = {0}, standard = {0};
     size_t before = text->size;
     text_append(text, row->letter ? "  -%c, " : "  ", row->letter);
     text_append(text, "--%s%s%s", row->name, row->argument ? " " : "", row->argument ? row->argument : "");
@@ -61,9 +62,11 @@ static void append_row(struct text *text, const struct row *row) {
         text_append(text, "\n");
         at = 0;
     }
-    text_append(&meaning, row->standard ? "%s [%s]" : "%s", row->help, row->standard);
+    option_format_standard(row, &standard);
+    text_append(&meaning, standard.size ? "%s [%s]" : "%s", row->help, standard.bytes);
     append_wrapped(text, at, meaning.bytes);
     text_free(&meaning);
+    text_free(&standard);
 }
 
 void options_command_help(enum command command, struct text *text) {
@@ -92,7 +95,9 @@ void options_markdown(struct text *text) {
         text_append(text, "`");
         if (option_rows[r].letter)
             text_append(text, ", `-%c`", option_rows[r].letter);
-        text_append(text, " | %s | ", option_rows[r].standard ? option_rows[r].standard : "");
+        text_append(text, " | ");
+        option_format_standard(&option_rows[r], text);
+        text_append(text, " | ");
         const char *between = "";
         for (int c = 0; c < COMMANDS; c++)
             if (option_rows[r].commands >> c & 1) {

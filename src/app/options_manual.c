@@ -95,15 +95,18 @@ static void append_commands(struct text *text) {
 static void append_facts(struct text *text, const struct row *row) {
     char allowed[OPTION_ALLOWED_SIZE];
     const char *between = "Of ";
+    struct text standard = {0};
     for (int c = 0; c < COMMANDS; c++)
         if (row->commands >> c & 1) {
             text_append(text, "%s%s", between, option_commands[c].name);
             between = ", ";
         }
-    if (row->standard) {
+    option_format_standard(row, &standard);
+    if (standard.size) {
         text_append(text, "; default: ");
-        append_escaped(text, row->standard);
+        append_escaped(text, standard.bytes);
     }
+    text_free(&standard);
     text_append(text, ".\n");
     if (row->type == TYPE_FLAG || row->type == TYPE_TEXT || row->type == TYPE_CHOICE)
         return;

@@ -26,8 +26,7 @@ struct plan {
 static bool selected(const void *selection, int layer, int filter) { return selection_has(selection, layer, filter); }
 
 static int make_list(const struct plan *plan, int batch, struct unit_list *list, struct error *error) {
-    return unit_list_make(&plan->weights.net, &plan->job.octaves, plan->job.epochs, batch, selected, &plan->selection,
-                          list, error);
+    return unit_list_make(&plan->weights.net, &plan->job, batch, selected, &plan->selection, list, error);
 }
 
 /* A list and how long its pieces take. */

@@ -115,8 +115,7 @@ static int prepare_rank_0(struct run *run, struct error *error) {
     if (!status)
         status = read_drawn(run, error);
     if (!status)
-        status = unit_list_make(&run->weights.net, &run->job.octaves, run->job.epochs, options->batch, wanted, run,
-                                &run->units, error);
+        status = unit_list_make(&run->weights.net, &run->job, options->batch, wanted, run, &run->units, error);
     return status ? status : schedule_make(&run->units, run->cluster.ranks, &run->schedule, error);
 }
 

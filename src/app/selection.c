@@ -1,5 +1,6 @@
 #include "filteratlas/selection.h"
 
+#include "command.h"
 #include "filteratlas/text.h"
 #include "nearest.h"
 
@@ -109,21 +110,20 @@ bool selection_has(const struct selection *selection, int layer, int filter) {
 
 int selection_check_size(const struct selection *selection, const struct options *options, const struct vgg *net,
                          struct error *error) {
-    struct octaves octaves;
-    octaves_make(options->size.width, options->size.height, options->factor, options->steps, &octaves);
+    const struct ascent_job job = command_job(options);
+    int width = job.octaves.width[0], height = job.octaves.height[0];
     for (int l = net->layers - 1; l >= 0; l--) {
         int least = vgg_least_extent(net, l);
-        if (!selection->layer[l] || (octaves.width[0] >= least && octaves.height[0] >= least))
+        if (!selection->layer[l] || (width >= least && height >= least))
             continue;
-        int size = octaves_least_extent(least, options->factor, options->steps);
+        int size = octaves_least_extent(least, options->factor, options->steps - (job.recipe == RECIPE_FOURIER));
         char remedy[48] = "";
         if (size)
             snprintf(remedy, sizeof remedy, "at least --size %d, or ", size);
         return error_set(error, STATUS_USAGE,
                          "--size %dx%d: too small for %s, whose map would be empty at the first octave (%dx%d); give "
                          "%sfewer --upscaling-steps",
-                         options->size.width, options->size.height, net->layer[l].name, octaves.width[0],
-                         octaves.height[0], remedy);
+                         options->size.width, options->size.height, net->layer[l].name, width, height, remedy);
     }
     return STATUS_OK;
 }

@@ -1,227 +1,359 @@
 #include "filteratlas/ascent.h"
 
-#include "filteratlas/noise.h"
-#include "filteratlas/picture8.h"
-#include "filteratlas/regularize.h"
-#include "filteratlas/resize.h"
+#include "filteratlas/clock.h"
+#include "recipe.h"
 
-#include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct ascent {
     const struct network *network;
     const struct ascent_job *job;
+    const struct recipe *recipe;
+    struct canvas canvas;
     struct network_memory memory;
     int batch;
-    size_t floats;     /* of a picture of the final size */
-    float *x;          /* [batch][floats] */
-    float *gradients;  /* [batch][floats] */
-    float *shifted;    /* [batch][floats], or NULL without jitter */
-    float *traces;     /* [batch][steps * epochs] */
-    uint8_t *pictures; /* [batch][floats] */
-    uint8_t *enlarged; /* [floats] */
+    size_t parameter_count;    /* of a picture */
+    size_t picture_floats;     /* of the largest size that is climbed */
+    size_t rgb_bytes;          /* of a finished picture */
+    float *parameters;         /* [batch][parameter_count] */
+    float *states;             /* [batch][optimiser->states][parameter_count] */
+    float *rendered;           /* [batch][picture_floats]; NULL where the parameters are the picture */
+    float *shown;              /* [batch][picture_floats]: what the network is given; NULL where that is the picture */
+    float *gradients;          /* [batch][picture_floats] */
+    float *between;            /* [picture_floats]: between two transforms */
+    float *parameter_gradient; /* [parameter_count]; NULL where the parameters are the picture */
+    float *traces;             /* [batch][steps * epochs] */
+    uint8_t *pictures;         /* [batch][rgb_bytes] */
 };
 
-static size_t picture_floats(const struct octaves *octaves, int octave) {
-    return (size_t)octaves->height[octave] * octaves->width[octave] * 3;
+static struct view view_of(const struct ascent_job *job, int octave) {
+    return (struct view){.job = job, .height = job->octaves.height[octave], .width = job->octaves.width[octave]};
 }
 
-double ascent_picture_bytes(const struct ascent_job *job, int batch) {
-    double floats = (double)picture_floats(&job->octaves, job->octaves.steps);
-    int maps = job->jitter ? 3 : 2; /* of floats */
-    return floats * (batch * (maps * sizeof(float) + 1) + 1) +
-           sizeof(float) * (double)batch * job->octaves.steps * job->epochs;
+static bool has_transforms(const struct ascent_job *job) {
+    const struct recipe *recipe = recipe_of(job);
+    struct view view = view_of(job, 0);
+    bool any = false;
+    for (int i = 0; recipe->transforms[i]; i++)
+        any |= recipe->transforms[i]->has(&view);
+    return any;
+}
+
+/* Elements of the arrays, 0 of those that there is no need of. */
+struct sizes {
+    size_t parameters, states, rendered, shown, gradients, between, parameter_gradient, traces, rgb;
+};
+
+static struct sizes sizes_of(const struct ascent_job *job, int batch) {
+    const struct octaves *o = &job->octaves;
+    const struct recipe *recipe = recipe_of(job);
+    const struct parameterisation *parameterisation = recipe->parameterisation;
+    size_t count = parameterisation->count(job);
+    size_t picture = (size_t)o->height[o->steps - 1] * o->width[o->steps - 1] * 3;
+    bool renders = parameterisation->render, transforms = has_transforms(job);
+    return (struct sizes){.parameters = batch * count,
+                          .states = batch * recipe->optimiser->states * count,
+                          .rendered = renders ? batch * picture : 0,
+                          .shown = transforms ? batch * picture : 0,
+                          .gradients = batch * picture,
+                          .between = transforms ? picture : 0,
+                          .parameter_gradient = renders ? count : 0,
+                          .traces = (size_t)batch * o->steps * job->epochs,
+                          .rgb = (size_t)batch * o->height[o->steps] * o->width[o->steps] * 3};
+}
+
+static double bytes_of(const struct ascent_job *job, int batch) {
+    struct sizes s = sizes_of(job, batch);
+    size_t floats =
+        s.parameters + s.states + s.rendered + s.shown + s.gradients + s.between + s.parameter_gradient + s.traces;
+    return sizeof(float) * (double)floats + (double)s.rgb + recipe_of(job)->parameterisation->bytes(job);
+}
+
+double ascent_bytes(const struct ascent *ascent) {
+    return bytes_of(ascent->job, ascent->batch) + (double)ascent->memory.bytes;
+}
+
+/* *floats [count], NULL for none; false without memory. */
+static bool take(size_t count, float **floats) {
+    *floats = count ? malloc(count * sizeof **floats) : NULL;
+    return *floats || !count;
+}
+
+static int make_arrays(struct ascent *a, struct error *error) {
+    struct sizes sizes = sizes_of(a->job, a->batch);
+    a->parameter_count = sizes.parameters / a->batch;
+    a->picture_floats = sizes.gradients / a->batch;
+    a->rgb_bytes = sizes.rgb / a->batch;
+    a->pictures = malloc(sizes.rgb);
+    bool enough = a->pictures && take(sizes.parameters, &a->parameters) && take(sizes.states, &a->states) &&
+                  take(sizes.rendered, &a->rendered) && take(sizes.shown, &a->shown) &&
+                  take(sizes.gradients, &a->gradients) && take(sizes.between, &a->between) &&
+                  take(sizes.parameter_gradient, &a->parameter_gradient) && take(sizes.traces, &a->traces);
+    return enough ? STATUS_OK : error_memory(error, bytes_of(a->job, a->batch), "pictures");
 }
 
 int ascent_make(const struct network *network, const struct ascent_job *job, int deepest, int batch,
                 struct ascent **ascent, struct error *error) {
-    const struct octaves *octaves = &job->octaves;
     struct ascent *a = *ascent = calloc(1, sizeof *a);
     if (!a)
         return error_memory(error, sizeof *a, "the ascent");
-    size_t iterations = (size_t)octaves->steps * job->epochs;
-    *a = (struct ascent){.network = network, .job = job, .batch = batch};
-    a->floats = picture_floats(octaves, octaves->steps);
-    a->x = malloc(batch * a->floats * sizeof *a->x);
-    a->gradients = malloc(batch * a->floats * sizeof *a->gradients);
-    a->shifted = job->jitter ? malloc(batch * a->floats * sizeof *a->shifted) : NULL;
-    a->traces = malloc(batch * iterations * sizeof *a->traces);
-    a->pictures = malloc(batch * a->floats);
-    a->enlarged = malloc(a->floats);
-    if (!a->x || !a->gradients || (job->jitter && !a->shifted) || !a->traces || !a->pictures || !a->enlarged)
-        return error_memory(error, ascent_picture_bytes(job, batch), "pictures");
-    return network_memory_make(network, octaves, deepest, batch, &a->memory, error);
+    *a = (struct ascent){.network = network, .job = job, .recipe = recipe_of(job), .canvas.job = job, .batch = batch};
+    int status = make_arrays(a, error);
+    if (!status)
+        status = a->recipe->parameterisation->make(&a->canvas, error);
+    return status ? status : network_memory_make(network, &job->octaves, deepest, batch, &a->memory, error);
 }
 
 void ascent_free(struct ascent *ascent) {
     if (!ascent)
         return;
+    float *const owned[] = {ascent->parameters, ascent->states,  ascent->rendered,           ascent->shown,
+                            ascent->gradients,  ascent->between, ascent->parameter_gradient, ascent->traces};
     network_memory_free(&ascent->memory);
-    free(ascent->x);
-    free(ascent->gradients);
-    free(ascent->shifted);
-    free(ascent->traces);
+    ascent->recipe->parameterisation->free(&ascent->canvas);
+    for (size_t i = 0; i < sizeof owned / sizeof *owned; i++)
+        free(owned[i]);
     free(ascent->pictures);
-    free(ascent->enlarged);
     free(ascent);
 }
 
-/* A filter on its way up. Its place in the batch is that of its buffers. */
+/* A filter on its way up ------------------------------------------------------------------------------------------ */
+
+/* Its place in the batch is that of its buffers. */
 struct climber {
     struct ascent_result *result;
     struct noise_stream noise;
-    float *x, *gradient, *shifted;
-    int rows, columns; /* of the shift */
+    struct view view; /* of this iteration */
+    float *parameters, *state, *rendered, *shown, *gradient;
 };
 
-static struct climber climber_of(const struct ascent *ascent, int layer, int place, struct ascent_result *result) {
-    size_t at = place * ascent->floats;
+static float *part(float *array, size_t floats, int place) { return array ? array + place * floats : NULL; }
+
+static struct climber climber_of(const struct ascent *a, int layer, int place, struct ascent_result *result) {
     return (struct climber){.result = result,
-                            .noise = {ascent->job->seed, layer, result->filter, result->attempt},
-                            .x = ascent->x + at,
-                            .gradient = ascent->gradients + at,
-                            .shifted = ascent->shifted ? ascent->shifted + at : NULL};
+                            .noise = {a->job->seed, layer, result->filter, result->attempt},
+                            .parameters = part(a->parameters, a->parameter_count, place),
+                            .state = part(a->states, a->recipe->optimiser->states * a->parameter_count, place),
+                            .rendered = part(a->rendered, a->picture_floats, place),
+                            .shown = part(a->shown, a->picture_floats, place),
+                            .gradient = part(a->gradients, a->picture_floats, place)};
 }
 
-/* x += step * gradient / (root mean square of the gradient + 1e-7). False if the gradient is 0 all over. */
-static bool climb(float *x, const float *gradient, size_t count, double step) {
-    double squares = 0;
-    for (size_t i = 0; i < count; i++)
-        squares += (double)gradient[i] * gradient[i];
-    float scale = (float)(step / (sqrt(squares / (double)count) + 1e-7));
-    for (size_t i = 0; i < count; i++)
-        x[i] += scale * gradient[i];
-    return squares > 0;
+static void start(const struct ascent *a, int octave, struct climber *climber) {
+    if (climber->state)
+        memset(climber->state, 0, a->recipe->optimiser->states * a->parameter_count * sizeof *climber->state);
+    a->recipe->parameterisation->start(&a->canvas, &climber->noise, octave, climber->parameters);
 }
 
-/* The picture of which the network shall give the gradient. */
-static const float *show(const struct ascent *ascent, int octave, struct climber *climber) {
-    const struct ascent_job *job = ascent->job;
-    if (!job->jitter)
-        return climber->x;
-    noise_offset(&climber->noise, climber->result->iterations, job->jitter, &climber->rows, &climber->columns);
-    shift_picture(climber->x, job->octaves.height[octave], job->octaves.width[octave], climber->rows, climber->columns,
-                  climber->shifted);
-    return climber->shifted;
+/* The transforms of a view, in order; returns their number. */
+static int transforms_of(const struct ascent *a, const struct view *view,
+                         const struct transform *used[RECIPE_TRANSFORMS]) {
+    int count = 0;
+    for (int i = 0; a->recipe->transforms[i]; i++)
+        if (a->recipe->transforms[i]->has(view))
+            used[count++] = a->recipe->transforms[i];
+    return count;
 }
 
-/* One step along the gradient, and what smooths the picture after it. */
-static void step(const struct ascent *ascent, int octave, struct climber *climber, double loss) {
-    const struct ascent_job *job = ascent->job;
+/* The picture at an octave. */
+static const float *render(const struct ascent *a, int octave, const struct climber *climber) {
+    if (!a->rendered)
+        return climber->parameters;
+    a->recipe->parameterisation->render(&a->canvas, octave, climber->parameters, climber->rendered);
+    return climber->rendered;
+}
+
+/* The picture as the network is to see it: through all transforms, by turns into two buffers, the last into `shown`. */
+static const float *show(const struct ascent *a, int octave, const struct climber *climber) {
+    const struct transform *used[RECIPE_TRANSFORMS];
+    int count = transforms_of(a, &climber->view, used);
+    const float *picture = render(a, octave, climber);
+    for (int i = 0; i < count; i++) {
+        float *out = (count - i) % 2 ? climber->shown : a->between;
+        used[i]->apply(&climber->view, picture, out);
+        picture = out;
+    }
+    return picture;
+}
+
+/* The gradient with respect to the parameters, from that with respect to what the network saw. */
+static const float *pull_back(const struct ascent *a, int octave, const struct climber *climber) {
+    const struct transform *used[RECIPE_TRANSFORMS];
+    float *gradient = climber->gradient, *other = a->between;
+    for (int i = transforms_of(a, &climber->view, used) - 1; i >= 0; i--) {
+        float *in = gradient;
+        used[i]->pull_back(&climber->view, in, other);
+        gradient = other;
+        other = in;
+    }
+    if (!a->rendered)
+        return gradient;
+    a->recipe->parameterisation->pull_back(&a->canvas, octave, climber->rendered, gradient, a->parameter_gradient);
+    return a->parameter_gradient;
+}
+
+/* Parameters that belong to an octave: those of pixels are as many as its picture has. */
+static size_t parameters_at(const struct ascent *a, int octave) {
+    const struct octaves *o = &a->job->octaves;
+    return a->rendered ? a->parameter_count : (size_t)o->height[octave] * o->width[octave] * 3;
+}
+
+/* One step along the gradient, and what follows from the loss. */
+static void step(const struct ascent *a, int octave, struct climber *climber, double loss) {
+    const struct parameterisation *parameterisation = a->recipe->parameterisation;
     struct ascent_result *result = climber->result;
-    int height = job->octaves.height[octave], width = job->octaves.width[octave];
-    size_t count = picture_floats(&job->octaves, octave);
-    if (job->jitter)
-        shift_picture(climber->gradient, height, width, -climber->rows, -climber->columns, climber->shifted);
-    bool moved = climb(climber->x, job->jitter ? climber->shifted : climber->gradient, count, job->step);
+    bool moved = a->recipe->optimiser->step(a->job, result->iterations, parameters_at(a, octave),
+                                            pull_back(a, octave, climber), climber->state, climber->parameters);
     result->loss = loss;
     result->trace[result->iterations++] = (float)loss;
-    if (job->decay > 0)
-        decay_picture(climber->x, count, job->decay);
-    if (job->blur && result->iterations % job->blur == 0)
-        blur_picture(climber->x, height, width, job->blur_sigma, climber->gradient);
-    bool silent = loss <= OBJECTIVE_SILENT, leaks = silent && job->objective.leak && moved;
-    result->leaked |= leaks;
+    if (parameterisation->settle)
+        parameterisation->settle(&a->canvas, octave, result->iterations, climber->parameters, climber->gradient);
+    bool silent = loss <= OBJECTIVE_SILENT, leaks = silent && a->job->objective.leak && moved;
+    result->leaked |= leaks && a->job->marks_leaks;
     result->dead = silent && !leaks;
 }
 
-/* One iteration, at an octave, of the filters that are not dead. */
-static void iterate(struct ascent *ascent, int octave, int layer, struct climber *climbers, int count) {
-    const struct octaves *octaves = &ascent->job->octaves;
+/* The batch -------------------------------------------------------------------------------------------------------- */
+
+/* Filters that are drawn together. */
+struct group {
+    struct ascent *ascent;
+    int layer, count;
+    struct climber climber[ASCENT_MAX_BATCH];
+    const struct interrupt *interrupt;
+};
+
+/* The filters that are not dead, and what the network is to make of them; with gradients or without. Returns their
+ * number. */
+static int gather(struct group *group, int octave, bool still, struct climber **alive,
+                  struct network_picture *pictures) {
+    const struct ascent *a = group->ascent;
+    int n = 0;
+    for (int i = 0; i < group->count; i++) {
+        struct climber *climber = &group->climber[i];
+        if (climber->result->dead)
+            continue;
+        climber->view = view_of(a->job, octave);
+        climber->view.still = still;
+        a->recipe->look(&climber->noise, climber->result->iterations, &climber->view);
+        alive[n] = climber;
+        pictures[n++] = (struct network_picture){.filter = climber->result->filter,
+                                                 .x = show(a, octave, climber),
+                                                 .gradient = still ? NULL : climber->gradient};
+    }
+    return n;
+}
+
+static bool look(struct group *group, int octave, struct network_picture *pictures, int count) {
+    struct ascent *a = group->ascent;
+    const struct octaves *o = &a->job->octaves;
+    return network_gradients(a->network, &a->memory, &a->job->objective, group->layer, o->height[octave],
+                             o->width[octave], pictures, count, group->interrupt);
+}
+
+/* One iteration at an octave. False if interrupted. */
+static bool iterate(struct group *group, int octave) {
     struct network_picture pictures[ASCENT_MAX_BATCH];
     struct climber *alive[ASCENT_MAX_BATCH];
-    int n = 0;
-    for (int i = 0; i < count; i++)
-        if (!climbers[i].result->dead) {
-            alive[n] = &climbers[i];
-            pictures[n++] = (struct network_picture){.filter = climbers[i].result->filter,
-                                                     .x = show(ascent, octave, &climbers[i]),
-                                                     .gradient = climbers[i].gradient};
-        }
-    if (!n)
-        return;
-    network_gradients(ascent->network, &ascent->memory, &ascent->job->objective, layer, octaves->height[octave],
-                      octaves->width[octave], pictures, n);
+    int n = gather(group, octave, false, alive, pictures);
+    if (n && !look(group, octave, pictures, n))
+        return false;
     for (int i = 0; i < n; i++)
-        step(ascent, octave, alive[i], pictures[i].loss);
+        step(group->ascent, octave, alive[i], pictures[i].loss);
+    return true;
 }
 
-/* Brings x from the size of an octave to that of the next, by way of 8 bits. */
-static int enlarge(struct ascent *ascent, int octave, float *x, struct ascent_result *result, struct error *error) {
-    const struct octaves *o = &ascent->job->octaves;
-    struct picture_statistics was = picture8(x, picture_floats(o, octave), result->picture);
-    int status = resize_bicubic(result->picture, o->width[octave], o->height[octave], ascent->enlarged,
-                                o->width[octave + 1], o->height[octave + 1], error);
+/* The losses of the pictures as they are at the end. False if interrupted. */
+static bool look_again(struct group *group) {
+    struct network_picture pictures[ASCENT_MAX_BATCH];
+    struct climber *alive[ASCENT_MAX_BATCH];
+    int last = group->ascent->job->octaves.steps - 1, n = gather(group, last, true, alive, pictures);
+    if (n && !look(group, last, pictures, n))
+        return false;
+    for (int i = 0; i < n; i++)
+        alive[i]->result->loss = pictures[i].loss;
+    return true;
+}
+
+static int widen(const struct group *group, int octave, struct error *error) {
+    const struct ascent *a = group->ascent;
+    int status = STATUS_OK;
+    for (int i = 0; i < group->count && !status && a->recipe->parameterisation->widen; i++)
+        if (!group->climber[i].result->dead)
+            status = a->recipe->parameterisation->widen(&a->canvas, octave, group->climber[i].parameters, error);
+    return status;
+}
+
+static void finish(const struct group *group) {
+    const struct ascent *a = group->ascent;
+    for (int i = 0; i < group->count; i++) {
+        const struct climber *climber = &group->climber[i];
+        if (!climber->result->dead)
+            a->recipe->parameterisation->finish(&a->canvas, a->rendered ? climber->rendered : climber->parameters,
+                                                climber->result->picture);
+    }
+}
+
+static int stopped(struct error *error) { return error_set(error, STATUS_STOPPED, "stopped"); }
+
+/* Through all octaves, from the start. */
+static int draw(struct group *group, struct error *error) {
+    const struct ascent_job *job = group->ascent->job;
+    int status = STATUS_OK;
+    for (int i = 0; i < group->count; i++)
+        start(group->ascent, 0, &group->climber[i]);
+    for (int octave = 0; octave < job->octaves.steps && !status; octave++) {
+        for (int epoch = 0; epoch < job->epochs; epoch++)
+            if (!interrupt_goes_on(group->interrupt) || !iterate(group, octave))
+                return stopped(error);
+        status = widen(group, octave, error);
+    }
     if (status)
         return status;
-    bool restore = ascent->job->restore_statistics;
-    size_t count = picture_floats(o, octave + 1);
-    for (size_t i = 0; i < count; i++) {
-        double value = ascent->enlarged[i] / 255.0;
-        x[i] = (float)(restore ? (value - 0.5) * 4 * was.deviation + was.mean : value);
-    }
-    return STATUS_OK;
-}
-
-static void swap_red_and_blue(uint8_t *picture, size_t count) {
-    for (size_t i = 0; i < count; i += 3) {
-        uint8_t red = picture[i + 2];
-        picture[i + 2] = picture[i];
-        picture[i] = red;
-    }
-}
-
-static void finish(const struct ascent *ascent, const float *x, struct ascent_result *result) {
-    picture8(x, ascent->floats, result->picture);
-    if (ascent->job->bgr)
-        swap_red_and_blue(result->picture, ascent->floats);
-}
-
-/* Through all octaves, from the noise. */
-static int draw(struct ascent *ascent, int layer, struct climber *climbers, int count, ascent_goes_on *goes_on,
-                void *context, struct error *error) {
-    const struct ascent_job *job = ascent->job;
-    for (int i = 0; i < count; i++)
-        noise_picture(&climbers[i].noise, picture_floats(&job->octaves, 0), climbers[i].x);
-    for (int octave = 0; octave < job->octaves.steps; octave++) {
-        for (int epoch = 0; epoch < job->epochs; epoch++) {
-            if (!goes_on(context))
-                return error_set(error, STATUS_STOPPED, "stopped");
-            iterate(ascent, octave, layer, climbers, count);
-        }
-        for (int i = 0; i < count; i++) {
-            struct ascent_result *result = climbers[i].result;
-            int status = result->dead ? STATUS_OK : enlarge(ascent, octave, climbers[i].x, result, error);
-            if (status)
-                return status;
-        }
-    }
-    for (int i = 0; i < count; i++)
-        if (!climbers[i].result->dead)
-            finish(ascent, climbers[i].x, climbers[i].result);
+    if (group->ascent->recipe->looks_again && !look_again(group))
+        return stopped(error);
+    finish(group);
     return STATUS_OK;
 }
 
 /* An attempt draws the filters that died in the one before; the others' pictures and traces stay where they are. */
 int ascent_draw(struct ascent *ascent, int layer, const int *filters, int count, ascent_goes_on *goes_on, void *context,
                 struct ascent_result *results, struct error *error) {
+    const struct interrupt interrupt = {goes_on, context};
     size_t iterations = (size_t)ascent->job->octaves.steps * ascent->job->epochs;
     int status = STATUS_OK;
     for (int attempt = 0; attempt <= ascent->job->retries && !status; attempt++) {
-        struct climber climbers[ASCENT_MAX_BATCH];
-        int n = 0;
+        struct group group = {.ascent = ascent, .layer = layer, .interrupt = &interrupt};
         for (int i = 0; i < count; i++) {
             if (attempt && !results[i].dead)
                 continue;
             results[i] = (struct ascent_result){.filter = filters[i],
                                                 .attempt = attempt,
                                                 .trace = ascent->traces + i * iterations,
-                                                .picture = ascent->pictures + i * ascent->floats};
-            climbers[n] = climber_of(ascent, layer, n, &results[i]);
-            n++;
+                                                .picture = ascent->pictures + i * ascent->rgb_bytes};
+            group.climber[group.count] = climber_of(ascent, layer, group.count, &results[i]);
+            group.count++;
         }
-        if (n)
-            status = draw(ascent, layer, climbers, n, goes_on, context, error);
+        if (group.count)
+            status = draw(&group, error);
     }
     return status;
+}
+
+double ascent_time(struct ascent *ascent, int layer, int octave, int count, bool *lives) {
+    struct group group = {.ascent = ascent, .layer = layer, .count = count};
+    struct ascent_result results[ASCENT_MAX_BATCH];
+    for (int i = 0; i < count; i++) {
+        results[i] = (struct ascent_result){.filter = i, .trace = ascent->traces};
+        group.climber[i] = climber_of(ascent, layer, i, &results[i]);
+        start(ascent, octave, &group.climber[i]);
+    }
+    double begin = clock_now();
+    iterate(&group, octave);
+    double seconds = clock_now() - begin;
+    *lives = false;
+    for (int i = 0; i < count; i++)
+        *lives |= results[i].loss > 0;
+    return seconds;
 }

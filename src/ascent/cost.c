@@ -1,5 +1,7 @@
 #include "filteratlas/cost.h"
 
+#include "filteratlas/waves.h"
+
 #include <math.h>
 
 /* The rule: products at a steady rate; transforms by tile and channel; the weights' tables read once for every block of
@@ -12,6 +14,10 @@ static const double TRANSFORM[] = {2.6e-9, 6.8e-9}; /* seconds per tile and chan
 static const double TABLE_BYTES = 60e9;             /* per second */
 static const int POINTS[] = {36, 64};               /* [tile] */
 static const int BLOCK = 96;                        /* tiles */
+
+/* Of the Fourier recipe, measured from 64 to 412 pixels on the same core. */
+static const double WAVE_FLOPS = 100e9; /* per second */
+static const double WAVE_PIXEL = 10e-9; /* seconds per pixel and channel */
 
 static int tiles(enum winograd_tile tile, int height, int width) {
     int m = tile == WINOGRAD_F4 ? 4 : 6;
@@ -37,7 +43,8 @@ static double layer_seconds(const struct vgg *net, const struct octaves *octaves
     return count * 2 * 2 * 9.0 * VGG_INPUT_CHANNELS * height * width * net->layer[0].out_channels / FIRST_FLOPS;
 }
 
-double cost_iteration(const struct vgg *net, const struct octaves *octaves, int octave, int layer, int count) {
+/* What the network takes. */
+static double network_seconds(const struct vgg *net, const struct octaves *octaves, int octave, int layer, int count) {
     int height = octaves->height[octave], width = octaves->width[octave];
     int joint = network_first_joint(net, layer, height, width);
     double positions = (double)vgg_extent(net, layer, height) * vgg_extent(net, layer, width);
@@ -48,12 +55,29 @@ double cost_iteration(const struct vgg *net, const struct octaves *octaves, int 
     return seconds;
 }
 
-void costs_make(const struct vgg *net, const struct octaves *octaves, int epochs, struct costs *costs) {
+/* What the waves of a picture take, there and back, with all that is done to its pixels. */
+static double waves_seconds(const struct octaves *octaves, int octave) {
+    int height = octaves->height[octave], width = octaves->width[octave];
+    return 2 * waves_flops(height, width) / WAVE_FLOPS + (double)height * width * 3 * WAVE_PIXEL;
+}
+
+double cost_iteration(const struct vgg *net, const struct ascent_job *job, int octave, int layer, int count) {
+    double waves = job->recipe == RECIPE_FOURIER ? count * waves_seconds(&job->octaves, octave) : 0;
+    return network_seconds(net, &job->octaves, octave, layer, count) + waves;
+}
+
+/* The finished picture's loss is half an iteration. */
+static double filter_seconds(const struct vgg *net, const struct ascent_job *job, int layer, int count) {
+    double seconds = 0;
+    for (int octave = 0; octave < job->octaves.steps && count; octave++) {
+        bool again = job->recipe == RECIPE_FOURIER && octave == job->octaves.steps - 1;
+        seconds += (job->epochs + (again ? 0.5 : 0)) * cost_iteration(net, job, octave, layer, count);
+    }
+    return seconds;
+}
+
+void costs_make(const struct vgg *net, const struct ascent_job *job, struct costs *costs) {
     for (int layer = 0; layer < net->layers; layer++)
-        for (int count = 0; count <= COST_MAX_BATCH; count++) {
-            double seconds = 0;
-            for (int octave = 0; octave < octaves->steps && count; octave++)
-                seconds += epochs * cost_iteration(net, octaves, octave, layer, count);
-            costs->seconds[layer][count] = seconds;
-        }
+        for (int count = 0; count <= COST_MAX_BATCH; count++)
+            costs->seconds[layer][count] = filter_seconds(net, job, layer, count);
 }

@@ -49,6 +49,7 @@ struct pass {
     const struct network *network;
     struct network_memory *memory;
     int layer, height, width, joint;
+    const struct interrupt *interrupt;
 };
 
 static int map_height(const struct pass *pass, int layer) {
@@ -63,8 +64,12 @@ static int input_stride(const struct pass *pass, int layer) {
 
 static struct pass plan(const struct network *network, struct network_memory *memory, int layer, int height,
                         int width) {
-    return (struct pass){network, memory, layer,
-                         height,  width,  network_first_joint(&network->net, layer, height, width)};
+    return (struct pass){.network = network,
+                         .memory = memory,
+                         .layer = layer,
+                         .height = height,
+                         .width = width,
+                         .joint = network_first_joint(&network->net, layer, height, width)};
 }
 
 static const struct winograd_layer *layer_of(const struct pass *pass, int layer) {
@@ -178,12 +183,14 @@ void network_memory_free(struct network_memory *memory) { free(memory->arena); }
 
 /* The passes ---------------------------------------------------------------------------------------------------- */
 
-/* Layers [from, to) of `count` pictures that stand together, from picture number `first` on. */
-static void forward(const struct pass *pass, int from, int to, const float *x, int first, int count) {
+/* Layers [from, to) of `count` pictures that stand together, from picture number `first` on. False if interrupted. */
+static bool forward(const struct pass *pass, int from, int to, const float *x, int first, int count) {
     const struct network *network = pass->network;
     for (int l = from; l < to; l++) {
         float *out = output_of(pass, l, first);
         uint8_t *gates = gates_of(pass, l, first);
+        if (!interrupt_goes_on(pass->interrupt))
+            return false;
         if (l == 0)
             first_layer_forward(&network->first, x, map_height(pass, l), map_width(pass, l), out, gates,
                                 pass->memory->scratch);
@@ -191,13 +198,16 @@ static void forward(const struct pass *pass, int from, int to, const float *x, i
             winograd_forward(layer_of(pass, l), output_of(pass, l - 1, first), count, map_height(pass, l),
                              map_width(pass, l), out, gates, pass->memory->scratch);
     }
+    return true;
 }
 
-static void backward(const struct pass *pass, int from, int to, float *x_gradient, int first, int count) {
+static bool backward(const struct pass *pass, int from, int to, float *x_gradient, int first, int count) {
     const struct network *network = pass->network;
     for (int l = to - 1; l >= from; l--) {
         const float *out_gradient = output_of(pass, l, first);
         const uint8_t *gates = gates_of(pass, l, first);
+        if (!interrupt_goes_on(pass->interrupt))
+            return false;
         if (l == 0)
             first_layer_backward(&network->first, out_gradient, gates, map_height(pass, l), map_width(pass, l),
                                  x_gradient, pass->memory->scratch);
@@ -205,6 +215,7 @@ static void backward(const struct pass *pass, int from, int to, float *x_gradien
             winograd_backward(layer_of(pass, l), out_gradient, gates, count, map_height(pass, l), map_width(pass, l),
                               output_of(pass, l - 1, first), pass->memory->scratch);
     }
+    return true;
 }
 
 /* The wanted channel alone, both ways: the output of the layer before becomes its gradient. */
@@ -223,40 +234,50 @@ static void turn_around(const struct pass *pass, const struct objective *objecti
     float *in_gradient = pass->layer ? output_of(pass, pass->layer - 1, number) : picture->gradient;
     channel_forward(&channel, in, h, w, z, pass->memory->scratch);
     picture->loss = objective_turn(objective, z, h, w);
-    channel_backward(&channel, z, h, w, in_gradient, pass->memory->scratch);
+    if (picture->gradient)
+        channel_backward(&channel, z, h, w, in_gradient, pass->memory->scratch);
 }
 
 /* All layers picture by picture. */
-static void draw_singly(const struct pass *pass, const struct objective *objective, struct network_picture *pictures,
+static bool draw_singly(const struct pass *pass, const struct objective *objective, struct network_picture *pictures,
                         int count) {
     for (int i = 0; i < count; i++) {
-        forward(pass, 0, pass->layer, pictures[i].x, 0, 1);
+        if (!forward(pass, 0, pass->layer, pictures[i].x, 0, 1))
+            return false;
         turn_around(pass, objective, 0, &pictures[i]);
-        backward(pass, 0, pass->layer, pictures[i].gradient, 0, 1);
+        if (pictures[i].gradient && !backward(pass, 0, pass->layer, pictures[i].gradient, 0, 1))
+            return false;
     }
+    return true;
 }
 
 /* The first layers picture by picture, the joint ones together. */
-static void draw_group(const struct pass *pass, const struct objective *objective, struct network_picture *pictures,
+static bool draw_group(const struct pass *pass, const struct objective *objective, struct network_picture *pictures,
                        int count) {
-    for (int i = 0; i < count; i++)
-        forward(pass, 0, pass->joint, pictures[i].x, i, 1);
-    forward(pass, pass->joint, pass->layer, NULL, 0, count);
-    for (int i = 0; i < count; i++)
+    bool goes_on = true;
+    for (int i = 0; i < count && goes_on; i++)
+        goes_on = forward(pass, 0, pass->joint, pictures[i].x, i, 1);
+    goes_on = goes_on && forward(pass, pass->joint, pass->layer, NULL, 0, count);
+    for (int i = 0; i < count && goes_on; i++)
         turn_around(pass, objective, i, &pictures[i]);
-    backward(pass, pass->joint, pass->layer, NULL, 0, count);
-    for (int i = 0; i < count; i++)
-        backward(pass, 0, pass->joint, pictures[i].gradient, i, 1);
+    if (!pictures->gradient)
+        return goes_on;
+    goes_on = goes_on && backward(pass, pass->joint, pass->layer, NULL, 0, count);
+    for (int i = 0; i < count && goes_on; i++)
+        goes_on = backward(pass, 0, pass->joint, pictures[i].gradient, i, 1);
+    return goes_on;
 }
 
-void network_gradients(const struct network *network, struct network_memory *memory, const struct objective *objective,
-                       int layer, int height, int width, struct network_picture *pictures, int count) {
+bool network_gradients(const struct network *network, struct network_memory *memory, const struct objective *objective,
+                       int layer, int height, int width, struct network_picture *pictures, int count,
+                       const struct interrupt *interrupt) {
     struct pass pass = plan(network, memory, layer, height, width);
-    if (is_single(&pass) || layer == 0) {
-        draw_singly(&pass, objective, pictures, count);
-        return;
-    }
+    pass.interrupt = interrupt;
+    if (is_single(&pass) || layer == 0)
+        return draw_singly(&pass, objective, pictures, count);
     int size = group_size(count, most_together(network, layer, height, width));
     for (int first = 0; first < count; first += size)
-        draw_group(&pass, objective, pictures + first, count - first < size ? count - first : size);
+        if (!draw_group(&pass, objective, pictures + first, count - first < size ? count - first : size))
+            return false;
+    return true;
 }

@@ -4,7 +4,7 @@
 
 enum { WORDS = 4 }; /* 64-bit words a block of the generator gives */
 
-enum use { USE_PICTURE, USE_OFFSETS }; /* the counter's third word */
+enum use { USE_PICTURE, USE_OFFSETS, USE_VIEWS, USE_WAVES }; /* the counter's third word */
 
 /* Block number `block`, counted from 0. numpy increments the counter before each block. */
 static void noise_block(const struct noise_stream *stream, enum use use, uint64_t block, double uniform[WORDS]) {
@@ -24,19 +24,33 @@ void noise_uniform(const struct noise_stream *stream, size_t count, double *unif
     }
 }
 
-void noise_picture(const struct noise_stream *stream, size_t count, float *x) {
+/* out[count]: the numbers of a stream from the beginning, (uniform + offset) * scale + shift. */
+static void fill(const struct noise_stream *stream, enum use use, size_t count, double offset, double scale,
+                 double shift, float *out) {
     for (size_t i = 0; i < count; i += WORDS) {
         double block[WORDS];
-        noise_block(stream, USE_PICTURE, i / WORDS, block);
+        noise_block(stream, use, i / WORDS, block);
         for (size_t j = 0; j < WORDS && i + j < count; j++)
-            x[i + j] = (float)((block[j] - 0.5) * 20 + 128);
+            out[i + j] = (float)((block[j] + offset) * scale + shift);
     }
 }
 
-void noise_offset(const struct noise_stream *stream, int iteration, int most, int *rows, int *columns) {
+void noise_picture(const struct noise_stream *stream, size_t count, float *x) {
+    fill(stream, USE_PICTURE, count, -0.5, 20, 128, x);
+}
+
+void noise_waves(const struct noise_stream *stream, size_t count, double scale, float *c) {
+    fill(stream, USE_WAVES, count, -0.5, 2 * scale, 0, c);
+}
+
+void noise_offset(const struct noise_stream *stream, int iteration, double uniform[2]) {
     double block[WORDS];
     const double *pair = block + 2 * iteration % WORDS;
     noise_block(stream, USE_OFFSETS, (uint64_t)iteration / 2, block);
-    *rows = (int)(pair[0] * (2 * most + 1)) - most;
-    *columns = (int)(pair[1] * (2 * most + 1)) - most;
+    uniform[0] = pair[0];
+    uniform[1] = pair[1];
+}
+
+void noise_view(const struct noise_stream *stream, int iteration, double uniform[4]) {
+    noise_block(stream, USE_VIEWS, (uint64_t)iteration, uniform);
 }

@@ -55,15 +55,15 @@ static void add_layer(const struct vgg *net, int layer, double filter_flops, uni
     }
 }
 
-int unit_list_make(const struct vgg *net, const struct octaves *octaves, int epochs, int batch, unit_selection *wanted,
+int unit_list_make(const struct vgg *net, const struct ascent_job *job, int batch, unit_selection *wanted,
                    const void *context, struct unit_list *list, struct error *error) {
     size_t most = vgg_filters(net);
     *list = (struct unit_list){.unit = malloc(most * sizeof *list->unit), .batch = batch};
     if (!list->unit)
         return error_memory(error, (double)(most * sizeof *list->unit), "the units of work");
-    costs_make(net, octaves, epochs, &list->costs);
+    costs_make(net, job, &list->costs);
     for (int l = 0; l < net->layers; l++)
-        add_layer(net, l, vgg_filter_flops(net, l, octaves, epochs), wanted, context, list);
+        add_layer(net, l, vgg_filter_flops(net, l, &job->octaves, job->epochs), wanted, context, list);
     return STATUS_OK;
 }
 

@@ -11,6 +11,12 @@ void octaves_make(int width, int height, double factor, int steps, struct octave
     }
 }
 
+void octaves_climb_last(struct octaves *octaves) {
+    int last = octaves->steps++;
+    octaves->width[last + 1] = octaves->width[last];
+    octaves->height[last + 1] = octaves->height[last];
+}
+
 int octaves_least_extent(int extent, double factor, int steps) {
     double shrink = pow(factor, steps);
     if (extent * shrink > OCTAVES_MAX_EXTENT)

@@ -27,12 +27,12 @@ bool fixture_exists(const char *file, const char *path) {
 
 static void *read_dataset(const char *file, const char *path, hid_t type, size_t size, int shape[3]) {
     hid_t id = open_fixture(file), dataset = H5Dopen2(id, path, H5P_DEFAULT), space = H5Dget_space(dataset);
-    hsize_t extents[3] = {1, 1, 1};
-    assert_in_range(H5Sget_simple_extent_ndims(space), 1, 3);
+    hsize_t extents[4] = {1, 1, 1, 1};
+    assert_in_range(H5Sget_simple_extent_ndims(space), 1, 4);
     H5Sget_simple_extent_dims(space, extents, NULL);
     for (int i = 0; i < 3; i++)
         shape[i] = (int)extents[i];
-    void *values = malloc(size * extents[0] * extents[1] * extents[2]);
+    void *values = malloc(size * extents[0] * extents[1] * extents[2] * extents[3]);
     assert_true(H5Dread(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) >= 0);
     H5Sclose(space);
     H5Dclose(dataset);

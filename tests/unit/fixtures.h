@@ -10,7 +10,8 @@
 /* Whether FILE (in tests/data) has that group or dataset. */
 bool fixture_exists(const char *file, const char *path);
 
-/* A dataset converted to the type named; shape[3] gets its extents, 1 where it has fewer. */
+/* A dataset of up to 4 dimensions converted to the type named; shape[3] gets the extents of the first three, 1 where it
+ * has fewer. */
 double *fixture_doubles(const char *file, const char *path, int shape[3]);
 float *fixture_floats(const char *file, const char *path, int shape[3]);
 uint8_t *fixture_bytes(const char *file, const char *path, int shape[3]);

@@ -148,7 +148,7 @@ static void gradients_equal_double_precision(void **state) {
         struct octaves one = {.steps = 1, .height = {shape[0]}, .width = {shape[1]}};
         struct network_picture picture = {.filter = filter, .x = x, .gradient = got};
         assert_int_equal(network_memory_make(&demo, &one, layer, 1, &memory, &error), 0);
-        network_gradients(&demo, &memory, &mean, layer, shape[0], shape[1], &picture, 1);
+        network_gradients(&demo, &memory, &mean, layer, shape[0], shape[1], &picture, 1, NULL);
         loss = picture.loss;
         double gradient_error = relative_error(got, wanted, count), loss_error = fabs(loss / wanted_loss - 1);
         assert_true(loss_error < 1e-5);
@@ -183,7 +183,7 @@ static void gradient_is_the_derivative(void **state) {
     assert_int_equal(network_memory_make(&demo, &one, LAYER, 1, &memory, &error), 0);
     noise_picture(&(struct noise_stream){.seed = 7}, COUNT, x);
     struct network_picture picture = {.filter = 3, .x = x, .gradient = gradient};
-    network_gradients(&demo, &memory, &mean, LAYER, SIDE, SIDE, &picture, 1);
+    network_gradients(&demo, &memory, &mean, LAYER, SIDE, SIDE, &picture, 1, NULL);
     double squares = 0;
     for (int i = 0; i < COUNT; i++)
         squares += (double)gradient[i] * gradient[i];
@@ -198,7 +198,7 @@ static void gradient_is_the_derivative(void **state) {
             for (int i = 0; i < COUNT; i++)
                 moved[i] = x[i] + (float)((side ? reach : -reach) * direction[i]);
             picture = (struct network_picture){.filter = 3, .x = moved, .gradient = unused};
-            network_gradients(&demo, &memory, &mean, LAYER, SIDE, SIDE, &picture, 1);
+            network_gradients(&demo, &memory, &mean, LAYER, SIDE, SIDE, &picture, 1, NULL);
             losses[side] = picture.loss;
         }
         assert_true(fabs((losses[1] - losses[0]) / (2 * reach) / slope - 1) < 0.01);

@@ -422,7 +422,7 @@ static void compare_layer(const struct twin_pass *pass, const struct winograd_ke
     make_memory(&network, &octaves, layer, 1, &memory);
     struct network_picture picture = {
         .filter = filter, .x = x, .gradient = guarded_floats((size_t)pass->height * pass->width * 3)};
-    network_gradients(&network, &memory.outside, &mean, layer, pass->height, pass->width, &picture, 1);
+    network_gradients(&network, &memory.outside, &mean, layer, pass->height, pass->width, &picture, 1, NULL);
     compare_gradient(pass, &memory.outside, layer, &picture, errors);
     guarded_free(picture.gradient);
     free_memory(&memory);
@@ -534,7 +534,7 @@ static void compare_part(const struct network *network, struct network_memory *m
         some[i].gradient = guarded_allocate(bytes);
         some[i].loss = -1;
     }
-    network_gradients(network, memory, &mean, batch->layer, batch->height, batch->width, some, count);
+    network_gradients(network, memory, &mean, batch->layer, batch->height, batch->width, some, count, NULL);
     for (int i = 0; i < count; i++) {
         assert_true(some[i].loss == batch->picture[first + i].loss);
         assert_memory_equal(some[i].gradient, batch->picture[first + i].gradient, bytes);
@@ -562,7 +562,7 @@ static void compare_batch(const struct network *network, const struct octaves *o
     make_memory(network, octaves, layer, BATCH, &many);
     make_memory(network, octaves, layer, 1, &single);
     make_batch(&batch, network->net.layer[layer].out_channels);
-    network_gradients(network, &many.outside, &mean, layer, batch.height, batch.width, batch.picture, BATCH);
+    network_gradients(network, &many.outside, &mean, layer, batch.height, batch.width, batch.picture, BATCH, NULL);
     check_deaths(&batch);
     for (int i = 0; i < BATCH; i++)
         compare_part(network, &single.outside, &batch, i, 1);
@@ -613,7 +613,7 @@ static void use_memory(const struct network *network, const struct octaves *octa
             batch[i] = (struct network_picture){.filter = 0, .x = x, .gradient = gradient};
         for (int layer = 0; layer <= deepest; layer++)
             for (int count = pictures; count > 0; count = count / 2)
-                network_gradients(network, memory, &mean, layer, height, width, batch, count);
+                network_gradients(network, memory, &mean, layer, height, width, batch, count, NULL);
         guarded_free(x);
         guarded_free(gradient);
     }

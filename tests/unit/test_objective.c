@@ -166,7 +166,7 @@ static void compare_network(int layer, int height, int width) {
     for (int i = 0; i < OBJECTIVES; i++)
         for (int filter = 0; filter < 4; filter++) {
             struct network_picture picture = {.filter = filter, .x = x, .gradient = gradient};
-            network_gradients(&network, &memory, &objectives[i], layer, height, width, &picture, 1);
+            network_gradients(&network, &memory, &objectives[i], layer, height, width, &picture, 1, NULL);
             compare_gradient(&pass, &memory, layer, &objectives[i], &picture);
             if (filter == 0)
                 check_silence(&objectives[i], &picture, count);

@@ -31,10 +31,10 @@ static struct vgg small_net(void) {
     return net;
 }
 
-static struct octaves small_octaves(void) {
-    struct octaves octaves;
-    octaves_make(64, 48, 1.2, 2, &octaves);
-    return octaves;
+static struct ascent_job small_job(void) {
+    struct ascent_job job = {.epochs = EPOCHS};
+    octaves_make(64, 48, 1.2, 2, &job.octaves);
+    return job;
 }
 
 static bool all(const void *context, int layer, int filter) {
@@ -57,10 +57,10 @@ static bool one(const void *context, int layer, int filter) {
 
 static struct unit_list make_list(int batch, unit_selection *wanted) {
     struct vgg net = small_net();
-    struct octaves octaves = small_octaves();
+    struct ascent_job job = small_job();
     struct unit_list list;
     struct error error;
-    assert_int_equal(unit_list_make(&net, &octaves, EPOCHS, batch, wanted, NULL, &list, &error), STATUS_OK);
+    assert_int_equal(unit_list_make(&net, &job, batch, wanted, NULL, &list, &error), STATUS_OK);
     return list;
 }
 
@@ -126,11 +126,11 @@ static void unit_filters_reach_the_last_bit(void **state) {
 static void a_unit_costs_what_its_wanted_filters_cost(void **state) {
     (void)state;
     struct vgg net = small_net();
-    struct octaves octaves = small_octaves();
+    struct ascent_job job = small_job();
     struct unit_list list = make_list(8, some);
     for (int u = 0; u < list.count; u++) {
         int filters[SCHEDULE_MAX_BATCH], count = unit_filters(&list.unit[u], 8, filters);
-        double wanted = count * vgg_filter_flops(&net, list.unit[u].layer, &octaves, EPOCHS);
+        double wanted = count * vgg_filter_flops(&net, list.unit[u].layer, &job.octaves, EPOCHS);
         assert_true(fabs(list.unit[u].flops - wanted) <= 1e-9 * wanted);
     }
     unit_list_free(&list);
@@ -245,12 +245,12 @@ static void a_whole_network_is_divided_evenly(void **state) {
     (void)state;
     static const int widths[] = {64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512};
     struct vgg net;
-    struct octaves octaves;
+    struct ascent_job job = {.epochs = 15};
     struct unit_list list;
     struct error error;
     assert_int_equal(vgg_make(13, widths, &net, &error), STATUS_OK);
-    octaves_make(412, 412, 1.2, 9, &octaves);
-    assert_int_equal(unit_list_make(&net, &octaves, 15, 8, all, NULL, &list, &error), STATUS_OK);
+    octaves_make(412, 412, 1.2, 9, &job.octaves);
+    assert_int_equal(unit_list_make(&net, &job, 8, all, NULL, &list, &error), STATUS_OK);
     double sum = 0;
     for (int u = 0; u < list.count; u++)
         sum += list.unit[u].cost;

@@ -1,4 +1,4 @@
-#include "filteratlas/regularize.h"
+#include "filteratlas/smooth.h"
 
 #include <math.h>
 
@@ -38,4 +38,13 @@ void blur_picture(float *x, int height, int width, double sigma, float *scratch)
         blur_line(x + y * row, width, CHANNELS, weight, radius, scratch + y * row);
     for (int column = 0; column < width; column++)
         blur_line(scratch + column * CHANNELS, height, row, weight, radius, x + column * CHANNELS);
+}
+
+void decay_picture(float *x, size_t count, double decay) {
+    double sum = 0;
+    for (size_t i = 0; i < count; i++)
+        sum += x[i];
+    double mean = sum / (double)count;
+    for (size_t i = 0; i < count; i++)
+        x[i] = (float)(mean + (x[i] - mean) * (1 - decay));
 }

@@ -1,8 +1,7 @@
-/* What may be done to a picture between the ascent's steps so that it becomes smoother, after Yosinski et al.,
- * "Understanding Neural Networks Through Deep Visualization" (2015), section 3, and the jitter of Google's DeepDream
- * (2015). Pictures are [height][width][3]. */
-#ifndef FILTERATLAS_REGULARIZE_H
-#define FILTERATLAS_REGULARIZE_H
+/* What makes a picture of pixels smoother between the steps of an ascent, after Yosinski et al., "Understanding Neural
+ * Networks Through Deep Visualization" (2015), section 3. Pictures are [height][width][3]. */
+#ifndef FILTERATLAS_SMOOTH_H
+#define FILTERATLAS_SMOOTH_H
 
 #include <stddef.h>
 
@@ -17,8 +16,5 @@ enum { BLUR_MOST_SIGMA = 100 };
  * edge. Sums in double precision, then rounded. scipy's gaussian_filter(x, (sigma, sigma, 0), mode="nearest") is the
  * same. *scratch has the size of x. */
 void blur_picture(float *x, int height, int width, double sigma, float *scratch);
-
-/* Cyclic shift: out[(y + rows) mod height][(x + columns) mod width] = in[y][x], as numpy's roll. */
-void shift_picture(const float *in, int height, int width, int rows, int columns, float *out);
 
 #endif
