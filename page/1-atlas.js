@@ -55,6 +55,12 @@ function describeRange(layer) {
   return low === high ? `loss ${low}` : `loss ${low} to ${high}`;
 }
 
+/* "fourier, rate 0.05": how the pictures were drawn. A job that names no recipe is of Keras's. Reals have 17 digits. */
+function describeRecipe() {
+  const rate = atlas.job.get("rate");
+  return (atlas.job.get("recipe") ?? "keras") + (rate ? `, rate ${Number(Number(rate).toPrecision(6))}` : "");
+}
+
 const layerHash = (layer) => `#${encodeURIComponent(layer.name)}`;
 const filterHash = (layer, filter) => `${layerHash(layer)}/${filter.filter}`;
 const layerFolder = (layer) => `page/${encodeURIComponent(layer.name)}`;

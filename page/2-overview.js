@@ -46,7 +46,7 @@ function makeOverview() {
   byId("overview-title").textContent = atlas.network;
   byId("overview-lead").textContent = `What excites each of ${formatCount(filters)} filters of ${atlas.layers.length} ` +
     `convolution layer${atlas.layers.length === 1 ? "" : "s"} most: ` +
-    describeCounts(sum((layer) => layer.live.length), sum((layer) => layer.dead.length));
+    `${describeCounts(sum((layer) => layer.live.length), sum((layer) => layer.dead.length))}. Recipe: ${describeRecipe()}.`;
   byId("layers").append(...atlas.layers.map(makeRow));
   for (const [name, value] of [...atlas.job, ["job", atlas.digest], ["program", atlas.program]])
     byId("job").append(element("dt", {}, name), element("dd", {}, value));

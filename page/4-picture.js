@@ -7,6 +7,7 @@ function showFacts(layer, filter) {
   const facts = [["Layer", element("a", { href: layerHash(layer) }, layer.name)], ["Loss", formatLoss(filter.loss)]];
   if (filter.rank) facts.push(["Rank", `${formatCount(filter.rank)} of ${formatCount(layer.live.length)}, by loss`]);
   if (filter.mark) facts.push(["Rescued by", filter.mark]);
+  facts.push(["Recipe", describeRecipe()]);
   facts.push(["Job", element("span", { title: atlas.digest }, atlas.digest.slice(0, 12))]);
   byId("facts").replaceChildren(...facts.map(([name, value]) =>
     element("div", {}, element("dt", {}, name), element("dd", {}, value))));

@@ -14,12 +14,15 @@
 
 enum { ASCENT_MAX_BATCH = 64, ASCENT_JITTER_ALL = -1 };
 
-enum recipe_name { RECIPE_KERAS, RECIPE_FOURIER, RECIPES };
+enum recipe_kind { RECIPE_KERAS, RECIPE_FOURIER, RECIPES };
+
+/* "keras" or "fourier". Static. */
+const char *recipe_name(enum recipe_kind recipe);
 
 /* What a picture depends on, apart from weights, layer and filter. Plain data; zero is the Keras recipe with everything
  * that can be switched off switched off. */
 struct ascent_job {
-    enum recipe_name recipe;
+    enum recipe_kind recipe;
     struct octaves octaves;     /* of the Fourier recipe, the last is as large as the finished picture */
     int epochs;                 /* gradient steps per octave */
     uint64_t seed;              /* of all random numbers */

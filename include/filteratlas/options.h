@@ -37,7 +37,7 @@ struct options {
     const char *weights, *out; /* NULL if not given */
     const char *file;          /* inspect's argument */
     /* job; what the recipe has no use for is of no account */
-    int recipe; /* enum recipe_name */
+    int recipe; /* enum recipe_kind */
     struct extent size;
     int steps;
     double factor;
@@ -73,6 +73,7 @@ struct options {
     const char *costs; /* NULL if not given */
     /* stitch */
     int grid, sort, margin; /* sort: 0 loss, 1 index */
+    bool legibility;
     bool help;
 };
 

@@ -161,6 +161,8 @@ const struct row option_rows[OPTION_ROWS] = {
      "highest loss first, or as in the network"},
     {"margin", 0, TYPE_INTEGER, GROUP_MOSAIC, STITCH, FIELD(margin), "PX", BOTH("5"), 0, 1000,
      "black pixels between neighbours"},
+    {"legibility", 0, TYPE_FLAG, GROUP_MOSAIC, STITCH, FIELD(legibility), NULL, NONE, 0, 0,
+     "also print how many filters have a picture, and how much of the pictures is fine grain"},
     {"help", 'h', TYPE_FLAG, GROUP_OTHER, RENDER | PLAN | INSPECT | STITCH, FIELD(help), NULL, NONE, 0, 0,
      "print this and exit"},
 };
@@ -343,12 +345,11 @@ static int check_complete(enum command command, int argc, char **argv, struct op
 
 /* Every option that was given must have a meaning in the recipe. */
 static int check_recipe(int recipe, uint64_t given, struct error *error) {
-    static const char *const names[RECIPES] = {"keras", "fourier"};
     for (int r = 0; r < OPTION_ROWS; r++)
         if (given >> r & 1 && !option_of_recipe(&option_rows[r], recipe))
             return error_set(error, STATUS_USAGE,
                              "--%s: the %s recipe has no use for it; leave it out, or give --recipe %s",
-                             option_rows[r].name, names[recipe], names[!recipe]);
+                             option_rows[r].name, recipe_name(recipe), recipe_name(!recipe));
     return STATUS_OK;
 }
 

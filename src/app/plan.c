@@ -169,8 +169,9 @@ static int print_plan(const struct plan *plan, struct error *error) {
     const struct options *options = plan->options;
     const struct vgg *net = &plan->weights.net;
     int status = STATUS_OK;
-    printf("%s, %dx%d pixels, %d octaves of %d steps, batches of %d\n\n", net->variant, options->size.width,
-           options->size.height, options->steps, options->epochs, options->batch);
+    printf("%s, %s recipe, %dx%d pixels, %d octaves of %d steps, batches of %d\n\n", net->variant,
+           recipe_name(options->recipe), options->size.width, options->size.height, options->steps, options->epochs,
+           options->batch);
     print_layers(net, &plan->list);
     printf("Memory: %.2f GB a node for weights and tables, and %.2f GB a rank\n", plan->measurement.node_bytes / 1e9,
            plan->measurement.rank_bytes / 1e9);

@@ -205,8 +205,9 @@ static void print_header(const struct run *run) {
            winograd_kernels_name(run->network.kernels));
     printf("weights %s: %s, %d filters, SHA-256 %.16s...\n", o->weights, run->weights.net.variant,
            vgg_filters(&run->weights.net), run->weights.sha256);
-    printf("job %.16s...: %dx%d pixels, %d octaves of %d steps, factor %g, seed %llu\n", run->store.job_digest,
-           o->size.width, o->size.height, o->steps, o->epochs, o->factor, (unsigned long long)o->seed);
+    printf("job %.16s...: %s recipe, %dx%d pixels, %d octaves of %d steps, factor %g, seed %llu\n",
+           run->store.job_digest, recipe_name(o->recipe), o->size.width, o->size.height, o->steps, o->epochs, o->factor,
+           (unsigned long long)o->seed);
     int there = 0;
     for (int l = 0; l < run->weights.net.layers; l++)
         there += run->drawn[l].count;

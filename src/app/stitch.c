@@ -1,6 +1,8 @@
 #include "command.h"
 #include "filteratlas/app.h"
+#include "filteratlas/gemm.h"
 #include "filteratlas/selection.h"
+#include "legibility.h"
 
 static int check_layers(const struct store *store, const char *list, struct error *error) {
     char names[VGG_MAX_LAYERS][32];
@@ -21,10 +23,13 @@ int app_stitch(int argc, char **argv) {
     int status = command_options(COMMAND_STITCH, argc, argv, &options);
     if (status || options.help)
         return status;
+    gemm_use_one_thread();
     status = store_open_existing(options.out, &store, &error);
     if (!status)
         status = check_layers(&store, options.layers, &error);
     if (!status)
         status = command_publish(&store, &options, &error);
+    if (!status && options.legibility)
+        status = legibility_print(&store, options.layers, &error);
     return status ? app_report(&error) : STATUS_OK;
 }

@@ -78,15 +78,19 @@ static void look_turned(const struct noise_stream *noise, int iteration, struct 
 /* The recipes ----------------------------------------------------------------------------------------------------- */
 
 static const struct recipe recipes[] = {
-    [RECIPE_KERAS] = {.parameterisation = &pixels,
+    [RECIPE_KERAS] = {.name = "keras",
+                      .parameterisation = &pixels,
                       .transforms = {&shifting},
                       .optimiser = &normalised_gradient,
                       .look = look_shifted},
-    [RECIPE_FOURIER] = {.parameterisation = &fourier,
+    [RECIPE_FOURIER] = {.name = "fourier",
+                        .parameterisation = &fourier,
                         .transforms = {&shifting, &turning, &preprocessing},
                         .optimiser = &adam,
                         .look = look_turned,
                         .looks_again = true},
 };
+
+const char *recipe_name(enum recipe_kind recipe) { return recipes[recipe].name; }
 
 const struct recipe *recipe_of(const struct ascent_job *job) { return &recipes[job->recipe]; }

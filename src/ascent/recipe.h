@@ -78,6 +78,7 @@ extern const struct optimiser normalised_gradient, adam;
 enum { RECIPE_TRANSFORMS = 3 };
 
 struct recipe {
+    const char *name;
     const struct parameterisation *parameterisation;
     const struct transform *transforms[RECIPE_TRANSFORMS + 1]; /* in the order in which they are applied; NULL ends */
     const struct optimiser *optimiser;

@@ -24,11 +24,18 @@ static int encode(const struct drawing *drawing, int layer, const struct ascent_
     char filter[16], loss[32];
     snprintf(filter, sizeof filter, "%d", result->filter);
     snprintf(loss, sizeof loss, "%.17g", result->loss);
-    const struct png_text texts[] = {{"Software", "filteratlas"},  {"layer", drawing->net->layer[layer].name},
-                                     {"filter", filter},           {"loss", loss},
-                                     {"job", drawing->job_digest}, {"rescue", rescue}};
-    return png_encode(result->picture, octaves->width[octaves->steps], octaves->height[octaves->steps], texts,
-                      *rescue ? 6 : 5, png, size, error);
+    struct png_text texts[7] = {{"Software", "filteratlas"},
+                                {"layer", drawing->net->layer[layer].name},
+                                {"filter", filter},
+                                {"loss", loss},
+                                {"job", drawing->job_digest}};
+    int count = 5;
+    if (*rescue)
+        texts[count++] = (struct png_text){"rescue", rescue};
+    if (drawing->job->recipe != RECIPE_KERAS) /* the older recipe's pictures name none */
+        texts[count++] = (struct png_text){"recipe", recipe_name(drawing->job->recipe)};
+    return png_encode(result->picture, octaves->width[octaves->steps], octaves->height[octaves->steps], texts, count,
+                      png, size, error);
 }
 
 static int send_result(const struct drawing *drawing, const struct unit *unit, const struct ascent_result *result,
