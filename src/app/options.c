@@ -54,7 +54,7 @@ const struct row option_rows[OPTION_ROWS] = {
      {"9", "3"},
      1,
      OCTAVES_MAX_STEPS,
-     "octaves: how often a picture is enlarged"},
+     "octaves: sizes at which a picture is climbed, each larger than the one before"},
     {"upscaling-factor",
      0,
      TYPE_REAL,

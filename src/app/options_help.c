@@ -9,7 +9,7 @@ enum { HELP_COLUMN = 30, HELP_WIDTH = 80 };
 const char *const option_groups[] = {"Files",
                                      "Recipe",
                                      "Job options (they define the pictures)",
-                                     "More job options (off unless given)",
+                                     "More job options",
                                      "Selection (which of the job's pictures)",
                                      "Run options (they change no picture)",
                                      "Plan",
