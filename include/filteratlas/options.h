@@ -84,6 +84,9 @@ int options_command(const char *name);
  * STATUS_USAGE names the option, the value and what is allowed. With --help, nothing else is checked. */
 int options_parse(enum command command, int argc, char **argv, struct options *options, struct error *error);
 
+/* The ascent that the options describe. */
+struct ascent_job options_job(const struct options *options);
+
 /* "name = value" entries of the job options that the recipe has a use for, in the order of the table, as job.txt has
  * them: those that are off by default only where they are on. The values live in *text.
  * Returns their number, at most OPTIONS_JOB_ENTRIES. */

@@ -2,7 +2,6 @@
 #ifndef COMMAND_H
 #define COMMAND_H
 
-#include "filteratlas/ascent.h"
 #include "filteratlas/options.h"
 #include "filteratlas/store.h"
 
@@ -11,9 +10,6 @@ int command_options(enum command command, int argc, char **argv, struct options 
 
 /* Prints a command's help on standard output. */
 void command_print_help(enum command command);
-
-/* The ascent that the options describe. */
-struct ascent_job command_job(const struct options *options);
 
 /* Makes the files of a layer from the store, if they aren't what they would be already; *line gets what they show. For
  * ranks of a render, which has checked the pictures: with `look`, since it found damage, they are checked again and

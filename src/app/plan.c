@@ -211,7 +211,7 @@ static int make_plan(struct plan *plan, struct error *error) {
     const struct options *options = plan->options;
     const struct vgg *net = &plan->weights.net;
     bool timed = options->speed <= 0 && !options->costs;
-    plan->job = command_job(options);
+    plan->job = options_job(options);
     int status = selection_make(options, net, &plan->selection, error);
     if (!status)
         status = selection_check_size(&plan->selection, options, net, error);

@@ -338,7 +338,7 @@ int app_render(int argc, char **argv) {
     gemm_use_one_thread();
     int status = run_parse(&run, argc, argv, &error);
     if (!status && !run.options.help) {
-        run.job = command_job(&run.options);
+        run.job = options_job(&run.options);
         status = run.cluster.rank == 0 ? prepare_rank_0(&run, &error) : STATUS_OK;
         status = cluster_agree(&run.cluster, status, &error);
         if (!status)

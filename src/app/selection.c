@@ -1,6 +1,5 @@
 #include "filteratlas/selection.h"
 
-#include "command.h"
 #include "filteratlas/text.h"
 #include "nearest.h"
 
@@ -110,7 +109,7 @@ bool selection_has(const struct selection *selection, int layer, int filter) {
 
 int selection_check_size(const struct selection *selection, const struct options *options, const struct vgg *net,
                          struct error *error) {
-    const struct ascent_job job = command_job(options);
+    const struct ascent_job job = options_job(options);
     int width = job.octaves.width[0], height = job.octaves.height[0];
     for (int l = net->layers - 1; l >= 0; l--) {
         int least = vgg_least_extent(net, l);
