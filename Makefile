@@ -134,7 +134,7 @@ $(BUILD)/tests/png_pixels: $(BUILD)/tests/unit/png_pixels.o $(BUILD)/libserial.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(LIBS)
 
-$(BUILD)/tests/make_atlas $(BUILD)/tests/page_time: $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(BUILD)/libserial.a
+$(addprefix $(BUILD)/tests/,make_atlas page_time read_back): $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(BUILD)/libserial.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(LIBS)
 
@@ -144,7 +144,7 @@ $(BUILD)/tests/faults.so: tests/unit/faults.c Makefile
 	$(Q)$(CC) -std=c11 -D_GNU_SOURCE -Wall -Wextra -O2 -fPIC -shared -o $@ $< -ldl
 
 tests: $(BUILD)/filteratlas $(TESTS) $(BUILD)/tests/make_weights $(BUILD)/tests/png_pixels $(BUILD)/tests/make_atlas $(BUILD)/tests/page_time \
-	$(BUILD)/tests/faults.so
+	$(BUILD)/tests/read_back $(BUILD)/tests/faults.so
 
 # oneDNN 2 has no pkg-config file.
 BENCH_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out %/write_live_weights.c,$(wildcard tests/bench/*.c)))

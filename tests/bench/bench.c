@@ -140,8 +140,10 @@ static void run(const struct wishes *wishes, const struct winograd_kernels *kern
     struct octaves octaves;
     octaves_make(412, 412, 1.2, 9, &octaves);
     run_layers(wishes, &octaves, kernels, report);
-    if (!wishes->layers)
-        filters_bench(drawn, &octaves, kernels, wishes->quick ? 2 : 3, wishes->quick ? 1 : 2, report);
+    if (wishes->layers)
+        return;
+    filters_bench(drawn, &octaves, kernels, wishes->quick ? 2 : 3, wishes->quick ? 1 : 2, report);
+    filters_bench_recipes(drawn, 224, kernels, wishes->quick ? 5 : 10, report);
 }
 
 int main(int argc, char **argv) {

@@ -17,14 +17,17 @@ static void must(int status, const struct error *error) {
 
 /* When each iteration began, and the end; the best seconds of each octave so far. */
 struct stopwatch {
+    const struct ascent_result *result; /* of the first filter */
     int laps;
     double *time;
     double best[OCTAVES_MAX_STEPS];
 };
 
+/* Asked at every layer: a lap begins where an iteration more is done. */
 static bool note_time(void *context) {
     struct stopwatch *watch = context;
-    watch->time[watch->laps++] = clock_now();
+    if (watch->result->iterations == watch->laps)
+        watch->time[watch->laps++] = clock_now();
     return true;
 }
 
@@ -39,12 +42,13 @@ static double scale_octave(const double *time, int epochs) {
 
 static void draw(const struct network *network, const struct ascent_job *job, int layer, struct stopwatch *watch) {
     struct ascent *ascent;
-    struct ascent_result results[LAYERS_BATCH];
+    struct ascent_result results[LAYERS_BATCH] = {0};
     struct error error;
     int filters[LAYERS_BATCH];
     for (int i = 0; i < LAYERS_BATCH; i++)
         filters[i] = i;
     watch->laps = 0;
+    watch->result = results;
     must(ascent_make(network, job, layer, LAYERS_BATCH, &ascent, &error), &error);
     must(ascent_draw(ascent, layer, filters, LAYERS_BATCH, note_time, watch, results, &error), &error);
     note_time(watch);
@@ -112,4 +116,55 @@ void filters_bench(const char *const *layers, const struct octaves *octaves, con
     const struct ascent_job job = {.octaves = *octaves, .epochs = epochs, .step = 1};
     for (; *layers; layers++)
         bench_layer(*layers, &job, kernels, turns, report);
+}
+
+/* Two recipes --------------------------------------------------------------------------------------------------- */
+
+/* The best seconds of an iteration, for a picture of a batch. */
+static void time_once(struct ascent *ascent, int layer, double *best) {
+    bool lives;
+    double seconds = ascent_time(ascent, layer, 0, LAYERS_BATCH, &lives) / LAYERS_BATCH;
+    *best = seconds < *best ? seconds : *best;
+}
+
+static void compare_recipes(const char *name, int extent, const struct winograd_kernels *kernels, int turns,
+                            const struct report *report) {
+    const struct octaves one = {.steps = 1, .width = {extent, extent}, .height = {extent, extent}};
+    const struct ascent_job jobs[RECIPES] = {{.octaves = one, .epochs = 1, .step = 1},
+                                             {.recipe = RECIPE_FOURIER,
+                                              .octaves = one,
+                                              .epochs = 1,
+                                              .rate = 0.05,
+                                              .spectrum = 1,
+                                              .jitter = ASCENT_JITTER_ALL}};
+    struct weights weights = live_weights_make();
+    struct network network;
+    struct ascent *ascent[RECIPES];
+    struct error error;
+    double best[RECIPES] = {1e9, 1e9};
+    int layer = vgg_find(&weights.net, name);
+    live_weights_wake(&weights, layer);
+    must(network_make(&weights, &one, layer, kernels, &network, &error), &error);
+    for (int r = 0; r < RECIPES; r++)
+        must(ascent_make(&network, &jobs[r], layer, LAYERS_BATCH, &ascent[r], &error), &error);
+    for (int turn = 0; turn < turns; turn++)
+        for (int r = 0; r < RECIPES; r++)
+            time_once(ascent[r], layer, &best[r]);
+    printf("%-14s %10.2f %10.2f %10.3f\n", name, 1e3 * best[RECIPE_KERAS], 1e3 * best[RECIPE_FOURIER],
+           best[RECIPE_FOURIER] / best[RECIPE_KERAS]);
+    report_value(report, "recipes", name, "fourier_over_keras", best[RECIPE_FOURIER] / best[RECIPE_KERAS]);
+    for (int r = 0; r < RECIPES; r++)
+        ascent_free(ascent[r]);
+    network_free(&network);
+    weights_free(&weights);
+}
+
+void filters_bench_recipes(const char *const *layers, int extent, const struct winograd_kernels *kernels, int turns,
+                           const struct report *report) {
+    printf("\nAn iteration at %d pixels by either recipe, ms per picture of a batch of %d (the best of %d turns)\n"
+           "%-14s %10s %10s %10s\n",
+           extent, LAYERS_BATCH, turns, "layer", "keras", "fourier", "ratio");
+    for (; *layers; layers++)
+        compare_recipes(*layers, extent, kernels, turns, report);
+    fflush(stdout);
 }

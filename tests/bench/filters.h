@@ -15,4 +15,9 @@ enum { FILTERS_EPOCHS = 15 }; /* the program's default of --epochs, which the ti
 void filters_bench(const char *const *layers, const struct octaves *octaves, const struct winograd_kernels *kernels,
                    int epochs, int turns, const struct report *report);
 
+/* Prints what one iteration of a batch costs at that extent [pixels] by the Keras and by the Fourier recipe, in turns.
+ */
+void filters_bench_recipes(const char *const *layers, int extent, const struct winograd_kernels *kernels, int turns,
+                           const struct report *report);
+
 #endif

@@ -8,8 +8,11 @@
 KILLS=${KILLS:-20}
 BATCH=2
 WEIGHTS=$HERE/jobs/demo/demo_weights.h5
-JOB=(--weights "$WEIGHTS" --size 64 --upscaling-steps 2 --epochs 180 --batch "$BATCH" --layers 'block[123]_*'
-    --filters 0:16 --trace)
+RECIPE=${RECIPE:-keras}
+EPOCHS=180
+[ "$RECIPE" = keras ] || EPOCHS=90
+JOB=(--weights "$WEIGHTS" --recipe "$RECIPE" --size 64 --upscaling-steps 2 --epochs "$EPOCHS" --batch "$BATCH"
+    --layers 'block[123]_*' --filters 0:16 --trace)
 RANDOM=${SEED:-9}
 cd "$TEMPORARY" || exit 1
 export TMPDIR=$TEMPORARY # for Open MPI's session folders, which a kill leaves behind

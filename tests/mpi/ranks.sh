@@ -132,6 +132,42 @@ check "a dead filter alone" render 2 dead "${SMALL[@]}" --layers block1_conv1 --
 check "a dead filter alone: its row, no picture, no mosaic" test \
     "$(grep -c ',dead,' dead/losses.csv)$(find dead -name '*.png' | wc -l)" = 10
 
+# The Fourier recipe ---------------------------------------------------------------------------------------------------
+FOURIER=(--recipe fourier "${JOB[@]}" --rate 0.1 --rotate 8 --zoom 0.08)
+check "Fourier: render alone" render 0 fourier "${FOURIER[@]}" --trace
+check "Fourier: every filter has a picture" test "$(find fourier/filters -name '*.png' | wc -l)" -eq 30
+for ranks in 1 2 3 5; do
+    check "Fourier: $ranks ranks render" render $ranks fourier$ranks "${FOURIER[@]}" --trace
+    check "Fourier: $ranks ranks: the same files" same fourier$ranks fourier
+    check "Fourier: $ranks ranks: the same trace" cmp fourier$ranks/trace.csv fourier/trace.csv
+done
+for batch in 1 5; do
+    check "Fourier: --batch $batch" render 2 fourier-$batch "${FOURIER[@]}" --batch $batch
+    check "Fourier: --batch $batch draws the same pixels" test "$(pixels fourier-$batch)" = "$(pixels fourier)"
+    check "Fourier: --batch $batch has the same losses" \
+        cmp <(cut -d, -f1-4 fourier-$batch/losses.csv) <(cut -d, -f1-4 fourier/losses.csv)
+done
+check "Fourier: one layer first" render 2 parts "${FOURIER[@]}" --layers block3_conv1 --trace
+check "Fourier: then all" render 3 parts "${FOURIER[@]}" --trace
+check "Fourier: layer by layer: the same files" same parts fourier
+check "Fourier: the pictures name the recipe" sh -c '"$0" --texts fourier/filters/block5_conv3/0000.png | grep -qx recipe=fourier' "$PIXELS"
+check "Fourier: job.txt names the recipe's options" test \
+    "$(grep -cE '^(recipe = fourier|rate = |spectrum = 1$|preprocess = caffe|rotate = 8$|zoom = )' fourier/job.txt)" -eq 6
+check "Fourier: and no others" sh -c '! grep -qE "^(step|rescale|channels|decay|blur)" fourier/job.txt'
+expect "Fourier: another rate is another job" 3 'rate' "$FILTERATLAS" render --out fourier "${FOURIER[@]}" --rate 0.2
+expect "Fourier: the Keras recipe is another job" 3 'recipe' "$FILTERATLAS" render --out fourier "${JOB[@]}"
+check "Fourier: other options draw other pictures" render 0 unturned "${FOURIER[@]}" --rotate 0 --zoom 0
+check "Fourier: ... than without" test "$(pixels unturned)" != "$(pixels fourier)"
+check "Fourier: a picture that is to be looked at" render 2 finished --recipe fourier --weights "$WEIGHTS" --size 96x80 \
+    --upscaling-steps 2 --epochs 12 --rate 0.1 --layers 'block2_conv2,block4_conv1,block5_conv1' --filters 0:12
+check "Fourier: the pictures have the losses that are recorded" "$BUILD/tests/read_back" "$WEIGHTS" finished
+legible() { "$FILTERATLAS" stitch --out "$1" -q --legibility | awk '$1 == "All" { print $2, $3, int($4 * 10) }'; }
+read -r filters pictures grain < <(legible fourier)
+check "stitch --legibility counts filters and pictures" test "$filters$pictures" = 3030
+read -r filters pictures keras_grain < <(legible reference)
+check "stitch --legibility counts the dead" test "$filters$pictures" = "30$live"
+check "Fourier: less fine grain" test "$grain" -lt "$keras_grain"
+
 # Options that are off by default ------------------------------------------------------------------------------------
 RESCUED=("${SMALL[@]}" --layers 'block4_conv3,block5_conv1' --filters 54:66)
 SMOOTH=(--border 1 --decay 0.05 --blur 2 --blur-sigma 0.6 --jitter 3)

@@ -91,6 +91,65 @@ static void defaults_are_the_originals(void **state) {
     assert_int_equal(o->progress, PROGRESS_AUTO);
 }
 
+/* A recipe has defaults of its own, wherever on the line it is named; what is given stays. */
+static void a_recipe_brings_its_defaults(void **state) {
+    (void)state;
+    struct line lines[] = {RENDER("--recipe", "fourier", "--rate", "0.1", "--epochs", "15"),
+                           RENDER("--rate", "0.1", "--epochs", "15", "--recipe", "fourier")};
+    for (int i = 0; i < 2; i++) {
+        const struct options *o = &lines[i].options;
+        assert_int_equal(lines[i].status, STATUS_OK);
+        assert_int_equal(o->recipe, RECIPE_FOURIER);
+        assert_int_equal(o->size.width, 224);
+        assert_int_equal(o->size.height, 224);
+        assert_int_equal(o->steps, 3);
+        assert_true(o->factor == 1.25);
+        assert_int_equal(o->epochs, 15);
+        assert_true(o->rate == 0.1);
+        assert_true(o->spectrum == 1);
+        assert_true(o->rotate == 0 && o->zoom == 0);
+        assert_int_equal(o->preprocess, PREPROCESS_CAFFE);
+        assert_int_equal(o->dead.what, DEAD_LEAK);
+        assert_int_equal(o->jitter, ASCENT_JITTER_ALL);
+        struct ascent_job job = options_job(o);
+        assert_int_equal(job.octaves.steps, 3);
+        assert_int_equal(job.octaves.width[0], 143);
+        assert_int_equal(job.octaves.width[2], 224);
+        assert_int_equal(job.octaves.width[3], 224);
+    }
+}
+
+/* Every option that one recipe alone has a use for is refused in the other, by a line that names that. */
+static void an_option_of_the_other_recipe_is_refused(void **state) {
+    (void)state;
+    static char *const keras[][2] = {{"--step", "2"},    {"--rescale", "stats"}, {"--channels", "rgb"},
+                                     {"--decay", "0.1"}, {"--blur", "2"},        {"--blur-sigma", "2"}};
+    static char *const fourier[][2] = {
+        {"--rate", "0.05"}, {"--spectrum", "2"}, {"--rotate", "3"}, {"--zoom", "0.1"}, {"--preprocess", "tf"}};
+    for (size_t i = 0; i < sizeof keras / sizeof *keras; i++) {
+        struct line line = RENDER(keras[i][0], keras[i][1], "--recipe", "fourier");
+        assert_int_equal(line.status, STATUS_USAGE);
+        assert_non_null(strstr(line.error.message, keras[i][0]));
+        assert_non_null(strstr(line.error.message, "the fourier recipe"));
+    }
+    for (size_t i = 0; i < sizeof fourier / sizeof *fourier; i++) {
+        struct line line = RENDER(fourier[i][0], fourier[i][1]);
+        assert_int_equal(line.status, STATUS_USAGE);
+        assert_non_null(strstr(line.error.message, fourier[i][0]));
+        assert_non_null(strstr(line.error.message, "the keras recipe"));
+        assert_int_equal(RENDER(fourier[i][0], fourier[i][1], "--recipe", "fourier").status, STATUS_OK);
+    }
+}
+
+static void jitter_takes_pixels_or_all(void **state) {
+    (void)state;
+    assert_int_equal(RENDER("--jitter", "all").options.jitter, ASCENT_JITTER_ALL);
+    assert_int_equal(RENDER("--recipe", "fourier", "--jitter", "0").options.jitter, 0);
+    static char *const bad[] = {"-1", "al", "all2", "", "1.5"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_int_equal(RENDER("--jitter", bad[i]).status, STATUS_USAGE);
+}
+
 static void stitch_defaults_are_the_mosaics_of_render(void **state) {
     (void)state;
     struct line line = PARSE("stitch", "--out", "atlas");
@@ -609,6 +668,9 @@ static void the_programs_help_names_all_commands(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(defaults_are_the_originals),
+        cmocka_unit_test(a_recipe_brings_its_defaults),
+        cmocka_unit_test(an_option_of_the_other_recipe_is_refused),
+        cmocka_unit_test(jitter_takes_pixels_or_all),
         cmocka_unit_test(stitch_defaults_are_the_mosaics_of_render),
         cmocka_unit_test(every_job_option_arrives),
         cmocka_unit_test(job_options_that_are_off_by_default_arrive),
