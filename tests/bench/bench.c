@@ -143,7 +143,7 @@ static void run(const struct wishes *wishes, const struct winograd_kernels *kern
     if (wishes->layers)
         return;
     filters_bench(drawn, &octaves, kernels, wishes->quick ? 2 : 3, wishes->quick ? 1 : 2, report);
-    filters_bench_recipes(drawn, 224, kernels, wishes->quick ? 5 : 10, report);
+    filters_bench_recipes(drawn, 224, kernels, wishes->quick ? 2 : 4, report);
 }
 
 int main(int argc, char **argv) {
