@@ -20,11 +20,4 @@ void filters_bench(const char *const *layers, const struct octaves *octaves, con
 void filters_bench_recipes(const char *const *layers, int extent, const struct winograd_kernels *kernels, int turns,
                            const struct report *report);
 
-enum { RECIPES_EXTENT = 224 }; /* the Fourier recipe's default of --size */
-
-/* Prints the seconds of one iteration of LAYERS_BATCH filters of each of the layers by the Keras and by the Fourier
- * recipe, with their defaults, and the ratio: the best of `turns` turns. A failure ends the process. */
-void recipes_bench(const char *const *layers, const struct winograd_kernels *kernels, int turns,
-                   const struct report *report);
-
 #endif
