@@ -23,8 +23,8 @@ void options_help(struct text *text) {
         text_append(text, "  filteratlas %s\n", option_commands[c].usage);
     text_append(text, "  filteratlas --version | --help | COMMAND --help\n\n"
                       "All 4,224 filters of VGG16 on 8 cores, or 16 of each layer of the last block:\n"
-                      "  mpirun -n 8 filteratlas render --weights vgg16.h5 --out atlas\n"
-                      "  filteratlas render --weights vgg16.h5 --out few \\\n"
+                      "  mpirun -n 8 filteratlas render --recipe fourier --weights vgg16.h5 --out atlas\n"
+                      "  filteratlas render --recipe fourier --weights vgg16.h5 --out few \\\n"
                       "      --layers 'block5_*' --filters 0:16\n\n"
                       "Exit status: 0 all done; 1 failure; 2 bad usage or input; 3 DIR holds another\n"
                       "job; 75 stopped early with all finished work kept, run again.\n");

@@ -34,6 +34,8 @@ static const struct entry files[] = {
 static const struct entry examples[] = {
     {"mpirun -n 8 --bind-to core filteratlas render --weights vgg16.h5 --out atlas",
      "Draws all filters of all layers on 8 cores, or goes on with what is missing."},
+    {"mpirun -n 8 --bind-to core filteratlas render --recipe fourier --weights vgg16.h5 --out legible",
+     "The same by the Fourier recipe, in pictures that a person can read."},
     {"filteratlas plan --weights vgg16.h5 --ranks 64,256", "Says how long that would take on so many ranks."},
     {"filteratlas stitch --out atlas --layers 'block5_*' --grid 10", "Makes these layers' mosaics again, 10 by 10."},
 };
