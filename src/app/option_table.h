@@ -62,7 +62,7 @@ extern const char *const option_groups[]; /* [enum group] titles */
 /* Whether a recipe has a use for the option. */
 bool option_of_recipe(const struct row *row, int recipe);
 
-/* Appends the default, by recipe where they differ: "412 (fourier: 224)", "0.05 (fourier)"; nothing if there is none.
+/* Appends the default, by recipe where they differ: "412, fourier 224", "0.05, fourier only"; nothing if there is none.
  */
 void option_format_standard(const struct row *row, struct text *text);
 

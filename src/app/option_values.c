@@ -131,11 +131,11 @@ bool option_of_recipe(const struct row *row, int recipe) { return row->standard[
 void option_format_standard(const struct row *row, struct text *text) {
     const char *keras = row->standard[RECIPE_KERAS], *fourier = row->standard[RECIPE_FOURIER];
     if (keras && fourier && strcmp(keras, fourier))
-        text_append(text, "%s (fourier: %s)", keras, fourier);
+        text_append(text, "%s, fourier %s", keras, fourier);
     else if (keras)
-        text_append(text, fourier ? "%s" : "%s (keras)", keras);
+        text_append(text, fourier ? "%s" : "%s, keras only", keras);
     else if (fourier)
-        text_append(text, "%s (fourier)", fourier);
+        text_append(text, "%s, fourier only", fourier);
 }
 
 bool option_parse_value(const struct row *row, const char *text, struct options *options) {

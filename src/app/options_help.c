@@ -7,7 +7,7 @@
 enum { HELP_COLUMN = 30, HELP_WIDTH = 80 };
 
 const char *const option_groups[] = {"Files",
-                                     "Recipe",
+                                     "Job options (they define the pictures)",
                                      "Job options (they define the pictures)",
                                      "More job options",
                                      "Selection (which of the job's pictures)",
@@ -76,8 +76,9 @@ void options_command_help(enum command command, struct text *text) {
         const struct row *row = &option_rows[r];
         if (!(row->commands >> command & 1))
             continue;
-        if ((int)row->group != group)
-            text_append(text, "\n%s:\n", option_groups[group = row->group]);
+        if (group < 0 || strcmp(option_groups[row->group], option_groups[group]))
+            text_append(text, "%s:\n", option_groups[row->group]);
+        group = row->group;
         append_row(text, row);
     }
 }

@@ -142,8 +142,9 @@ void options_manual(struct text *text) {
     text_append(text, ".SH OPTIONS\nOptions may be shortened as long as they stay unique.\n");
     int group = -1;
     for (int r = 0; r < OPTION_ROWS; r++) {
-        if ((int)option_rows[r].group != group)
-            text_append(text, ".SS %s\n", option_groups[group = option_rows[r].group]);
+        if (group < 0 || strcmp(option_groups[option_rows[r].group], option_groups[group]))
+            text_append(text, ".SS %s\n", option_groups[option_rows[r].group]);
+        group = option_rows[r].group;
         append_option(text, &option_rows[r]);
     }
     append_entries(text, "FILES", files, sizeof files / sizeof *files);
