@@ -129,7 +129,7 @@ mpirun() {
 
 demo() {
     submit demo --ntasks=4 -- jobs/demo.sbatch "${QUICK[@]}"
-    complete demo "$job" quick
+    complete demo "$job" fourier
 }
 
 # rank_on NODE NAME: the process of the job's first rank on that node, by the node's own count.
@@ -251,6 +251,7 @@ cable() { lose cable pair3 cluster unplug node6; }
 
 reference() { "$FILTERATLAS" render --weights "$WEIGHTS" --out "$SHARED/$1" -q "${@:2}"; }
 check "one rank draws the quick job undisturbed" reference quick "${QUICK[@]}"
+check "one rank draws the demo job undisturbed, by the Fourier recipe" reference fourier --recipe fourier --rate 0.1 "${QUICK[@]}"
 check "one rank draws the layers' job undisturbed" reference layers "${QUICK[@]}" --layers block2_conv2,block4_conv1,block5_conv3
 check "one rank draws the longer job undisturbed" reference job "${JOB[@]}"
 
