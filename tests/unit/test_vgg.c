@@ -142,6 +142,27 @@ static void the_least_final_extent_is_exact(void **state) {
             }
 }
 
+static void the_last_octave_may_be_climbed_too(void **state) {
+    (void)state;
+    static const int sizes[] = {143, 179, 224, 224};
+    struct octaves octaves;
+    octaves_make(224, 112, 1.25, 2, &octaves);
+    octaves_climb_last(&octaves);
+    assert_int_equal(octaves.steps, 3);
+    for (int i = 0; i <= 3; i++)
+        assert_int_equal(octaves.width[i], sizes[i]);
+    assert_int_equal(octaves.height[0], 71);
+    assert_int_equal(octaves.height[2], 112);
+    assert_int_equal(octaves.height[3], 112);
+    octaves_make(224, 112, 1.25, 0, &octaves);
+    octaves_climb_last(&octaves);
+    assert_int_equal(octaves.steps, 1);
+    for (int i = 0; i <= 1; i++) {
+        assert_int_equal(octaves.width[i], 224);
+        assert_int_equal(octaves.height[i], 112);
+    }
+}
+
 /* One gradient of block1_conv2's channel on 1x1 pixels: 3 -> 64 whole, 64 -> 1, each 9 taps, multiply and add, forward
  * and backward. */
 static void a_gradient_counts_only_one_channel_of_its_layer(void **state) {
@@ -182,6 +203,7 @@ int main(void) {
         cmocka_unit_test(the_defaults_give_the_original_sizes),
         cmocka_unit_test(width_and_height_shrink_each_for_itself),
         cmocka_unit_test(the_least_final_extent_is_exact),
+        cmocka_unit_test(the_last_octave_may_be_climbed_too),
         cmocka_unit_test(a_gradient_counts_only_one_channel_of_its_layer),
         cmocka_unit_test(a_filter_of_block5_conv1_takes_about_six_tflop),
         cmocka_unit_test(all_filters_take_19_pflop),
