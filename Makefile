@@ -51,7 +51,7 @@ KERNEL_FLAGS_avx512 := -march=x86-64-v4 -mprefer-vector-width=512
 KERNEL_FLAGS_avx2 := -march=x86-64-v3
 
 SOURCES := $(filter-out $(KERNELS),$(wildcard src/*/*.c))
-CLUSTER := $(filter-out src/cluster/schedule.c src/cluster/simulate.c src/cluster/stop.c,$(wildcard src/cluster/*.c)) src/app/render.c src/app/app.c
+CLUSTER := $(addprefix src/cluster/,cluster.c distribute.c driver.c relay.c shared.c) src/app/render.c src/app/app.c
 SERIAL := $(filter-out $(CLUSTER),$(SOURCES)) # all that links and is tested without MPI
 KERNEL_OBJECTS := $(KERNEL_SETS:%=$(BUILD)/src/ascent/winograd_kernels_%.o)
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(KERNEL_OBJECTS) $(BUILD)/page_assets.o

@@ -77,7 +77,8 @@ int store_read_job(const struct store *store, struct text *text, struct store_en
 /* A writer takes the locks of the layers it will commit to first, with lock_take, and puts them into *store: a commit
  * after one was lost is refused with STATUS_FAILURE. */
 
-/* Writes a live filter's PNG file under its temporary name and notes its length and checksum in *filter. */
+/* Writes a live filter's PNG file under its temporary name and notes its length and checksum in *filter. Threads may do
+ * so at once for different filters. */
 int store_put_picture(const struct store *store, const char *layer, struct store_filter *filter, const void *png,
                       size_t size, struct error *error);
 
@@ -85,6 +86,17 @@ int store_put_picture(const struct store *store, const char *layer, struct store
  * none. Filters the unit's record names already stay. trace: CSV lines to keep, or NULL. */
 int store_commit_unit(const struct store *store, const char *layer, int unit, const struct store_filter *filters,
                       int count, const char *trace, struct error *error);
+
+/* The same in steps, for one that commits many units together: each step for all of them before the next, so that a
+ * folder is flushed once for all. The names of the pictures; their flushing, by layer; the record, which must not be
+ * written by two at once; its flushing, by layer; then, with a trace, what an older record named. */
+int store_publish_pictures(const struct store *store, const char *layer, const struct store_filter *filters, int count,
+                           struct error *error);
+int store_sync_pictures(const struct store *store, const char *layer, struct error *error);
+int store_write_record(const struct store *store, const char *layer, int unit, const struct store_filter *filters,
+                       int count, const char *trace, struct error *error);
+int store_sync_records(const struct store *store, const char *layer, struct error *error);
+void store_remove_old_traces(const struct store *store, const char *layer, int unit);
 
 /* All drawn filters of a layer (none if the store has no such layer). *damaged counts those that a record names but
  * whose file doesn't match, and records that are not whole: they are left out and will be drawn again. The caller

@@ -115,7 +115,7 @@ static int write_tables(const struct store *store, const struct options *options
 
 static int publish_tables(const struct store *store, const struct options *options, reader *read, struct error *error) {
     static const char *const common[] = {"atlas"};
-    static const struct lock_patience patience = {NULL, NULL};
+    const struct lock_patience patience = {store->goes_on, store->context};
     struct lock *lock;
     int status = lock_take(store->folder, common, 1, &patience, &lock, error);
     if (!status)

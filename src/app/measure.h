@@ -3,6 +3,7 @@
 #define MEASURE_H
 
 #include "filteratlas/ascent.h"
+#include "filteratlas/network.h"
 #include "filteratlas/weights.h"
 
 struct measurement {
@@ -16,5 +17,11 @@ struct measurement {
  * seconds, on as many cores as so many ranks would take of this machine. */
 int measure(const struct weights *weights, const struct ascent_job *job, int deepest, int batch, int ranks,
             struct measurement *measurement, struct error *error);
+
+/* How fast this rank is, in seconds for a nominal one of cost.h: a single iteration, at the smallest octave, of a
+ * filter of the deepest layer that the network has tables for. In a run all ranks do so at once, as they will draw. 0
+ * if that can't be known: without memory, or when goes_on says so. */
+double measure_rank(const struct network *network, const struct ascent_job *job, ascent_goes_on *goes_on,
+                    void *context);
 
 #endif

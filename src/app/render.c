@@ -9,12 +9,14 @@
 #include "filteratlas/selection.h"
 #include "filteratlas/shared.h"
 #include "filteratlas/stop.h"
+#include "measure.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 /* Raised whenever a change may alter the bytes of a picture: an older store is then refused, not mixed. */
 static const char ARITHMETIC[] = "1";
@@ -38,8 +40,31 @@ struct run {
     struct schedule schedule;
     struct progress progress;
     struct text lines[VGG_MAX_LAYERS];
-    double start, deadline; /* seconds of the monotonic clock */
+    struct coordinator_account account;
+    double start, deadline, limit; /* seconds of the monotonic clock; after the deadline only what is done is kept */
 };
+
+/* Stopping before and between the stages ------------------------------------------------------------------------- */
+
+/* For what takes long before the ranks draw; from then on the coordinator decides. */
+static bool goes_on(void *context) {
+    const struct run *run = context;
+    return !stop_signal() && clock_now() < run->deadline;
+}
+
+/* STATUS_STOPPED if the run was asked to stop. */
+static int check_stop(struct run *run, struct error *error) {
+    if (goes_on(run))
+        return STATUS_OK;
+    return stop_error(stop_signal() ? stop_signal_name(stop_signal()) : "time limit", error);
+}
+
+/* The same once a stage has ended so: whoever was called off in its midst can't say why. */
+static int after_stage(struct run *run, int status, struct error *error) {
+    return status && status != STATUS_STOPPED ? status : check_stop(run, error);
+}
+
+/* Rank 0's checks and files ---------------------------------------------------------------------------------------- */
 
 static int open_store(struct run *run, struct error *error) {
     struct store_entry entries[OPTIONS_JOB_ENTRIES + 3];
@@ -71,6 +96,9 @@ static int read_drawn(struct run *run, struct error *error) {
     int status = STATUS_OK;
     for (int l = 0; l < net->layers && !status; l++) {
         int damaged = 0;
+        status = check_stop(run, error);
+        if (status)
+            break;
         status = store_read_layer(&run->store, net->layer[l].name, &run->drawn[l], &damaged, error);
         run->damaged += damaged;
     }
@@ -86,24 +114,29 @@ static bool wanted(const void *context, int layer, int filter) {
 static int set_deadline(struct run *run, struct error *error) {
     static const double margin = 5;
     double limit = run->options.time_limit, now = clock_now();
-    run->deadline = INFINITY;
-    if (limit > 0)
-        run->deadline = run->start + limit - fmin(margin, limit / 10);
+    run->deadline = run->limit = INFINITY;
+    if (limit > 0) {
+        run->limit = run->start + limit;
+        run->deadline = run->limit - fmin(margin, limit / 10);
+    }
     if (limit != OPTIONS_TIME_AUTO)
         return STATUS_OK;
     double end = stop_slurm_end();
     if (end <= 0)
         return error_set(error, STATUS_USAGE, "--time-limit auto: Slurm gives no end of this job; give [H:]M:S");
-    run->deadline = now + (end - (double)time(NULL)) - margin;
+    run->limit = now + (end - (double)time(NULL));
+    run->deadline = run->limit - margin;
     return STATUS_OK;
 }
 
 /* All that rank 0 checks and reads before anything starts. */
 static int prepare_rank_0(struct run *run, struct error *error) {
     const struct options *options = &run->options;
-    int status = set_deadline(run, error);
+    int status = check_stop(run, error);
     if (!status)
         status = weights_read(options->weights, &run->weights, error);
+    if (!status)
+        status = check_stop(run, error);
     if (!status)
         status = selection_make(options, &run->weights.net, &run->selection, error);
     if (!status)
@@ -111,9 +144,9 @@ static int prepare_rank_0(struct run *run, struct error *error) {
     if (!status)
         status = open_store(run, error);
     if (!status)
-        status = lock_layers(run, error);
+        status = after_stage(run, lock_layers(run, error), error);
     if (!status)
-        status = read_drawn(run, error);
+        status = after_stage(run, read_drawn(run, error), error);
     if (!status)
         status = unit_list_make(&run->weights.net, &run->job.octaves, run->job.epochs, options->batch, wanted, run,
                                 &run->units, error);
@@ -156,6 +189,38 @@ static int publish_layer(const void *context, const char *layer, ascent_goes_on 
     return command_publish_layer(&store, layer, &run->options, run->damaged > 0, line, error);
 }
 
+static int publish_tables(const void *context, ascent_goes_on *goes_on, void *link, struct error *error) {
+    const struct run *run = context;
+    struct store store = run->store;
+    store.goes_on = goes_on;
+    store.context = link;
+    return command_publish_tables(&store, &run->options, run->damaged > 0, error);
+}
+
+/* This rank's part of the tables, a small one at a time. */
+static int fill_tables(struct run *run, struct error *error) {
+    enum { STEPS = 64 };
+    int status = STATUS_OK;
+    for (int i = 0; i < STEPS && !status; i++) {
+        network_fill_tables(&run->network, run->shared.part * STEPS + i, run->shared.parts * STEPS);
+        status = check_stop(run, error);
+    }
+    return status;
+}
+
+/* Clocks of nodes have nothing to do with each other, so the time that is left is what travels. */
+static void share_deadline(struct run *run) {
+    double left = run->deadline - clock_now();
+    cluster_broadcast(&left, sizeof left);
+    if (run->cluster.rank)
+        run->deadline = clock_now() + left;
+}
+
+static double measure_speed(const void *context, ascent_goes_on *goes_on, void *link) {
+    const struct run *run = context;
+    return measure_rank(&run->network, &run->job, goes_on, link);
+}
+
 /* Weights, tables and memory on every rank. */
 static int prepare_all(struct run *run, struct error *error) {
     int deepest = deepest_layer(&run->units);
@@ -170,10 +235,15 @@ static int prepare_all(struct run *run, struct error *error) {
                                     .net = &run->network.net,
                                     .batch = run->options.batch,
                                     .trace = run->options.trace,
+                                    .silence = run->options.rank_timeout,
+                                    .measure = run->deadline < INFINITY ? measure_speed : NULL,
                                     .publish = publish_layer,
+                                    .publish_tables = publish_tables,
                                     .context = run};
     strcpy(run->drawing.job_digest, run->store.job_digest);
-    network_fill_tables(&run->network, run->shared.part, run->shared.parts);
+    status = cluster_agree(&run->cluster, fill_tables(run, error), error);
+    if (status)
+        return status;
     shared_settle(&run->cluster, &run->shared);
     status = ascent_make(&run->network, &run->job, deepest, run->options.batch, &run->drawing.ascent, error);
     return cluster_agree(&run->cluster, status, error);
@@ -225,17 +295,16 @@ static void print_totals(const struct run *run, double seconds) {
            "ascent); the atlas is in %s\n",
            drawn, p->live, p->dead, time, run->cluster.ranks, run->cluster.ranks == 1 ? "" : "s", drawn / seconds,
            100 * p->drawing / (seconds * run->cluster.ranks), run->options.out);
+    double held = 100 * run->account.held / (seconds * run->cluster.ranks);
+    if (held >= 1)
+        printf("the disk was slower than the ranks, which waited for it %.0f %% of the time\n", held);
+    if (run->options.verbose)
+        printf(
+            "%d commits, the slowest after %.2f s, at most %.1f MB waiting for the disk; the ranks waited %.1f %% of "
+            "the time for orders\n",
+            run->account.commits, run->account.commit, (double)run->account.most / 1e6,
+            100 * run->account.waited / (seconds * run->cluster.ranks));
     fflush(stdout);
-}
-
-/* How long a drawing rank may say nothing: it gives signs of life between iterations, and one may take long where
- * pictures are huge or cores are shared, at 10 GF/s say. */
-static double silence(const struct run *run) {
-    const struct octaves *octaves = &run->job.octaves;
-    const struct vgg *net = &run->network.net;
-    double flops =
-        vgg_gradient_flops(net, net->layers - 1, octaves->height[octaves->steps], octaves->width[octaves->steps]);
-    return run->options.rank_timeout + run->options.batch * flops / 1e10;
 }
 
 /* Kernels round each in their own way: on processors of two kinds the pictures depend on who drew them. Collective. */
@@ -265,30 +334,58 @@ static void print_notices(const struct run *run) {
             shared->host_without, shared->nodes_without > 1 ? " and other nodes" : "", shared->free_bytes / 1e6);
 }
 
-/* The files of all layers together, and what there is to say at the end. */
-static int finish(struct run *run, struct error *error) {
-    int status = command_publish_tables(&run->store, &run->options, run->damaged > 0, error);
-    if (status || run->options.quiet)
-        return status;
+/* Pictures that may wait for the disk: what rank 0 has room for, after all that the ranks of its node take. */
+static size_t queue_bytes(void) {
+    static const double share = 1.0 / 8, least = 64 << 20, most = 1 << 30;
+    double available = (double)sysconf(_SC_AVPHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
+    return (size_t)fmin(fmax(share * available, least), most);
+}
+
+static void print_line(void *context, const char *line) {
+    const struct run *run = context;
+    if (run->options.quiet)
+        return;
+    printf("%s\n", line);
+    fflush(stdout);
+}
+
+static void count_filter(void *context, const char *layer, const struct store_filter *filter) {
+    struct run *run = context;
+    progress_filter(&run->progress, layer, filter);
+}
+
+static void end_progress(void *context) {
+    struct run *run = context;
+    progress_end(&run->progress);
+}
+
+/* What there is to say at the end. */
+static void print_end(const struct run *run) {
     for (int l = 0; l < VGG_MAX_LAYERS; l++)
         if (run->lines[l].size)
             fputs(run->lines[l].bytes, stdout);
     print_totals(run, clock_now() - run->start);
-    return STATUS_OK;
 }
 
-/* Draws, then makes the common files. Collective. */
+/* Draws, and makes all files. Collective. */
 static int draw(struct run *run, struct error *error) {
     bool first = run->cluster.rank == 0;
     char stop_file[DURABLE_PATH_SIZE];
     snprintf(stop_file, sizeof stop_file, "%s/stop", run->store.folder);
-    struct coordination coordination = {
-        .stop = {.deadline = run->deadline, .grace = run->options.grace, .silence = silence(run), .file = stop_file},
-        .schedule = &run->schedule,
-        .store = &run->store,
-        .progress = progress_filter,
-        .context = &run->progress,
-        .lines = run->lines};
+    struct coordination coordination = {.stop = {.deadline = run->deadline,
+                                                 .limit = run->limit,
+                                                 .grace = run->options.grace,
+                                                 .silence = run->options.rank_timeout,
+                                                 .file = stop_file},
+                                        .schedule = &run->schedule,
+                                        .store = &run->store,
+                                        .queue_bytes = queue_bytes(),
+                                        .progress = count_filter,
+                                        .drawn = end_progress,
+                                        .say = print_line,
+                                        .context = run,
+                                        .lines = run->lines,
+                                        .account = &run->account};
     memcpy(coordination.publish, run->selection.layer, sizeof coordination.publish);
     warn_of_other_kernels(run);
     if (first && !run->options.quiet)
@@ -300,10 +397,10 @@ static int draw(struct run *run, struct error *error) {
     int status = distribute(&run->cluster, &run->drawing, first ? &coordination : NULL, error);
     if (first) {
         progress_end(&run->progress);
-        if (!status)
-            status = finish(run, error);
+        if (!status && !run->options.quiet)
+            print_end(run);
     }
-    return cluster_agree(&run->cluster, status, error);
+    return status;
 }
 
 static void run_free(struct run *run) {
@@ -339,8 +436,12 @@ int app_render(int argc, char **argv) {
     int status = run_parse(&run, argc, argv, &error);
     if (!status && !run.options.help) {
         run.job = command_job(&run.options);
-        status = run.cluster.rank == 0 ? prepare_rank_0(&run, &error) : STATUS_OK;
+        status = run.cluster.rank == 0 ? set_deadline(&run, &error) : STATUS_OK;
+        if (!status && run.cluster.rank == 0)
+            status = prepare_rank_0(&run, &error);
         status = cluster_agree(&run.cluster, status, &error);
+        if (!status)
+            share_deadline(&run);
         if (!status)
             status = prepare_all(&run, &error);
         if (!status)

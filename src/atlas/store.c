@@ -54,41 +54,68 @@ int store_put_picture(const struct store *store, const char *layer, struct store
     return status ? status : durable_write_part(path, png, size, error);
 }
 
-static int publish_pictures(const struct store *store, const char *layer, const struct store_filter *filters, int count,
-                            struct error *error) {
+int store_publish_pictures(const struct store *store, const char *layer, const struct store_filter *filters, int count,
+                           struct error *error) {
     char path[DURABLE_PATH_SIZE];
-    int status = STATUS_OK;
+    int status = make_layer_folders(store, layer, error);
     for (int i = 0; i < count && !status; i++)
         if (!filters[i].dead) {
             store_picture_path(store, layer, filters[i].index, path);
             status = durable_publish(path, error);
         }
-    layer_folder(store, "filters", layer, path);
-    return status ? status : durable_sync_folder(path, error);
+    return status;
 }
 
-int store_commit_unit(const struct store *store, const char *layer, int unit, const struct store_filter *filters,
-                      int count, const char *trace, struct error *error) {
+int store_sync_pictures(const struct store *store, const char *layer, struct error *error) {
+    char path[DURABLE_PATH_SIZE];
+    layer_folder(store, "filters", layer, path);
+    return durable_sync_folder(path, error);
+}
+
+int store_write_record(const struct store *store, const char *layer, int unit, const struct store_filter *filters,
+                       int count, const char *trace, struct error *error) {
     struct store_layer merged = {0};
     struct text record = {0}, lines = {0};
     char record_file[DURABLE_PATH_SIZE];
     record_path(store, layer, unit, record_file);
-    int status = make_layer_folders(store, layer, error);
-    if (!status)
-        status = publish_pictures(store, layer, filters, count, error);
-    if (!status)
-        status = record_merge(record_file, filters, count, &merged, error);
+    int status = record_merge(record_file, filters, count, &merged, error);
     if (!status)
         status = trace_file_write(record_file, &merged, filters, count, trace, &lines, error);
     if (!status) {
         record_format(merged.filter, merged.count, &lines, &record);
-        status = durable_write(record_file, record.bytes, record.size, error);
+        status = durable_write_part(record_file, record.bytes, record.size, error);
     }
-    if (!status && lines.size)
-        trace_file_remove_others(record_file);
+    if (!status)
+        status = durable_publish(record_file, error);
     text_free(&record);
     text_free(&lines);
     store_layer_free(&merged);
+    return status;
+}
+
+int store_sync_records(const struct store *store, const char *layer, struct error *error) {
+    char path[DURABLE_PATH_SIZE];
+    layer_folder(store, "units", layer, path);
+    return durable_sync_folder(path, error);
+}
+
+void store_remove_old_traces(const struct store *store, const char *layer, int unit) {
+    char record_file[DURABLE_PATH_SIZE];
+    record_path(store, layer, unit, record_file);
+    trace_file_remove_others(record_file);
+}
+
+int store_commit_unit(const struct store *store, const char *layer, int unit, const struct store_filter *filters,
+                      int count, const char *trace, struct error *error) {
+    int status = store_publish_pictures(store, layer, filters, count, error);
+    if (!status)
+        status = store_sync_pictures(store, layer, error);
+    if (!status)
+        status = store_write_record(store, layer, unit, filters, count, trace, error);
+    if (!status)
+        status = store_sync_records(store, layer, error);
+    if (!status && trace)
+        store_remove_old_traces(store, layer, unit);
     return status;
 }
 

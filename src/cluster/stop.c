@@ -35,6 +35,13 @@ const char *stop_signal_name(int signal) {
     }
 }
 
+int stop_error(const char *reason, struct error *error) {
+    return error_set(error, STATUS_STOPPED,
+                     "%s: stopped before the atlas was complete, nothing finished is lost; run the same command again "
+                     "to go on",
+                     reason);
+}
+
 /* "... EndTime=2026-01-31T12:00:00 ..." in what `scontrol show job` prints, local time; 0 for "Unknown". */
 static double parse_end_time(const char *text) {
     const char *value = strstr(text, "EndTime=");

@@ -21,6 +21,8 @@ void text_append(struct text *text, const char *format, ...) {
     va_start(arguments, format);
     va_copy(again, arguments);
     int size = vsnprintf(NULL, 0, format, arguments);
+    if (size < 0)
+        abort(); /* longer than INT_MAX: no text of ours is */
     reserve(text, (size_t)size);
     vsnprintf(text->bytes + text->size, (size_t)size + 1, format, again);
     text->size += (size_t)size;
