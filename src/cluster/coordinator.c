@@ -59,7 +59,8 @@ struct coordinator {
     bool stopping;             /* nothing more is handed out */
     double drop_at;            /* while stopping, when units in flight are called off */
     double give_up_at;         /* when commits are */
-    bool called_off;           /* busy ranks have been told to cancel */
+    bool called_off;           /* ranks that draw have been told to cancel */
+    bool files_called_off;     /* ranks that publish have */
     bool abandoned;            /* nothing is committed any more */
     bool ending, over;
     char line[96];
@@ -107,14 +108,20 @@ static void cancel(struct coordinator *c, enum peer_state state) {
             order(c, rank, ORDER_CANCEL);
 }
 
+/* The next run makes layers' files anew, whatever was done of them. */
+static void call_off_files(struct coordinator *c) {
+    if (!c->files_called_off)
+        cancel(c, PEER_PUBLISHING);
+    c->files_called_off = true;
+}
+
 static void call_off(struct coordinator *c) {
+    call_off_files(c);
     if (c->called_off)
         return;
     c->called_off = true;
     cancel(c, PEER_STARTING);
     cancel(c, PEER_DRAWING);
-    if (!c->stopping)
-        cancel(c, PEER_PUBLISHING);
 }
 
 /* Notes the first failure and calls off what the ranks are doing. */
@@ -126,37 +133,38 @@ static void fail(struct coordinator *c, const struct error *error) {
     call_off(c);
 }
 
-/* From now on nothing is handed out; units in flight may go on for `grace` seconds. Layers' files are called off at
- * once: the next run makes them anew, whatever was done. The first reason is kept. */
+/* From now on nothing is handed out; units in flight may go on for `grace` seconds. The first reason is kept, and a
+ * failure comes before it: then it is only the disk that is waited for no longer. */
 static void stop(struct coordinator *c, double grace, double give_up_at, const char *reason) {
-    if (!c->stopping) {
+    if (!c->stopping && !c->status)
         stop_error(reason, &c->error);
-        if (!c->called_off)
-            cancel(c, PEER_PUBLISHING);
-    }
     c->stopping = true;
     c->drop_at = fmin(c->drop_at, c->now + grace);
     c->give_up_at = fmin(c->give_up_at, give_up_at);
 }
 
-static void stop_at_deadline(struct coordinator *c, double grace) {
-    if (!c->status)
-        stop(c, grace, c->job.stop.limit, "time limit");
-}
+/* Either no unit would be finished in time, or it is time. */
+static void stop_at_deadline(struct coordinator *c, double grace) { stop(c, grace, c->job.stop.limit, "time limit"); }
 
 /* A second signal while stopping means: at once. What was drawn is still committed, if the disk takes it soon. */
 static void stop_for_signal(struct coordinator *c, int signal) {
     static const double sigterm_grace = 1; /* mpirun kills about 2 s after it has passed on SIGTERM */
     static const double commit_grace = 0.5;
     double grace = c->job.stop.grace;
-    if (c->status || signal == c->signal)
+    if (signal == c->signal)
         return;
     if (grace < 0)
         grace = signal == SIGTERM ? sigterm_grace : INFINITY;
     if (c->signal)
         grace = 0;
     c->signal = signal;
+    call_off_files(c);
     stop(c, grace, c->now + grace + commit_grace, stop_signal_name(signal));
+}
+
+static void stop_for_file(struct coordinator *c) {
+    call_off_files(c);
+    stop(c, INFINITY, INFINITY, c->job.stop.file);
 }
 
 static const char *host(const struct coordinator *c, int rank) {
@@ -365,7 +373,7 @@ static void take_published(struct coordinator *c, int rank) {
 static void take_failed(struct coordinator *c, int rank, const struct error *reason) {
     struct peer *peer = &c->peer[rank];
     struct error error = *reason;
-    bool is_asked = c->called_off || (c->stopping && peer->state == PEER_PUBLISHING);
+    bool is_asked = peer->state == PEER_PUBLISHING ? c->files_called_off : c->called_off;
     if (peer->state == PEER_DRAWING)
         forget_pictures(c, peer);
     set_state(c, rank, PEER_ANSWERED);
@@ -381,7 +389,7 @@ static void take_alive(struct coordinator *c, int rank, uint64_t progress) {
     if (progress != peer->progress)
         peer->moved = c->awake.seconds;
     peer->progress = progress;
-    if (!c->over)
+    if (peer->state < PEER_ENDING)
         order(c, rank, ORDER_HEARD);
 }
 
@@ -432,8 +440,7 @@ static void take(struct coordinator *c, const struct event *event) {
         stop_for_signal(c, event->signal);
         break;
     case EVENT_STOP_FILE:
-        if (!c->status)
-            stop(c, INFINITY, INFINITY, c->job.stop.file);
+        stop_for_file(c);
         break;
     case EVENT_COMMITTED:
     case EVENT_COMMIT_FAILED:

@@ -242,7 +242,7 @@ static void judge_loss(struct world *w) {
 
 static void judge_abort(struct world *w) {
     const struct trouble *t = &w->trouble;
-    double silence = w->job.stop.silence, margin = 1.3 + 2 * t->latency;
+    double silence = w->job.stop.silence, margin = 2.3 + 2 * t->latency;
     int rank;
     if (w->failure_told || w->status != STATUS_FAILURE)
         return;
@@ -269,7 +269,7 @@ void judge_end(struct world *w) {
         judge_abort(w);
         judge_stop(w);
     } else if (w->outcome == OUTCOME_RANK &&
-               !(t->one == 0 && w->now - t->one_from >= w->job.stop.silence - 1.3 - 2 * t->latency)) {
+               !(t->one == 0 && w->now - t->one_from >= w->job.stop.silence - 2.3 - 2 * t->latency)) {
         world_wrong(w, "a rank missed rank 0, which was well");
     }
 }

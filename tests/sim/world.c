@@ -32,21 +32,25 @@ static void swap(struct happening *a, struct happening *b) {
     *b = c;
 }
 
-static void happen(struct world *w, double time, struct happening happening) {
-    if (!(time < INFINITY))
-        return;
+/* Numbers say what comes first at one time; what is put off keeps its own, so that messages keep their order. */
+static void put(struct world *w, struct happening happening) {
     if (w->happenings == w->capacity) {
         w->capacity = 2 * w->capacity + 64;
         w->heap = realloc(w->heap, (size_t)w->capacity * sizeof *w->heap);
         if (!w->heap)
             abort();
     }
-    happening.time = time;
-    happening.number = w->number++;
     int at = w->happenings++;
     w->heap[at] = happening;
     for (; at && is_before(&w->heap[at], &w->heap[(at - 1) / 2]); at = (at - 1) / 2)
         swap(&w->heap[at], &w->heap[(at - 1) / 2]);
+}
+
+static void happen(struct world *w, double time, struct happening happening) {
+    happening.time = time;
+    happening.number = w->number++;
+    if (time < INFINITY)
+        put(w, happening);
 }
 
 static struct happening next_happening(struct world *w) {
@@ -307,7 +311,10 @@ static bool is_put_off(struct world *w, const struct happening *h) {
     const struct rank *r = &w->rank[of_0 ? 0 : h->rank];
     if (w->now >= r->asleep)
         return false;
-    happen(w, r->asleep, *h);
+    struct happening later = *h;
+    later.time = r->asleep;
+    if (later.time < INFINITY)
+        put(w, later);
     return true;
 }
 
@@ -362,6 +369,10 @@ static void live(struct world *w, const struct happening *h) {
 
 void world_run(struct world *w) {
     while (!w->outcome && !*w->wrong) {
+        if (!w->happenings) { /* rank 0 stands still for ever, and nobody is there to miss it: a person ends it */
+            end(w, OUTCOME_LAUNCHER);
+            break;
+        }
         struct happening next = next_happening(w);
         w->now = next.time;
         if (w->now > PATIENCE)
@@ -458,7 +469,7 @@ static void make_ranks(struct world *w) {
         if (r == w->ranks - 1 && w->trouble.late < INFINITY)
             ready = w->trouble.late;
         happen(w, ready, (struct happening){.kind = HAPPENS_READY, .rank = r});
-        happen(w, ready / 2, (struct happening){.kind = HAPPENS_BEAT, .rank = r});
+        happen(w, random_between(&w->random, 0, 0.5), (struct happening){.kind = HAPPENS_BEAT, .rank = r});
     }
 }
 
