@@ -32,6 +32,7 @@ struct ascent_job {
 struct ascent_result {
     int filter;
     bool dead;        /* its loss fell to OBJECTIVE_SILENT or less, and nothing leaked: no picture */
+    bool overflowed;  /* an activation or a gradient left the range of single precision: no picture either */
     int attempt;      /* from which noise, 0 being the first */
     bool leaked;      /* the objective leaked in one iteration at least */
     double loss;      /* the last one computed, before the last update */

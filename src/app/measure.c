@@ -111,6 +111,13 @@ static int measure_scale(struct trial *trial, int processes, double *scale, stru
     return STATUS_OK;
 }
 
+/* [bytes] of a finished picture; its PNG file has hardly more, and stands in memory twice on its way to rank 0. */
+static double picture_bytes(const struct octaves *octaves) {
+    return 3.0 * octaves->width[octaves->steps] * octaves->height[octaves->steps];
+}
+
+static const int png_copies = 2;
+
 /* Memory that nothing is written to isn't there yet: without a measurement, this takes no time and no room. */
 int measure(const struct weights *weights, const struct ascent_job *job, int deepest, int batch, int ranks,
             struct measurement *measurement, struct error *error) {
@@ -125,7 +132,8 @@ int measure(const struct weights *weights, const struct ascent_job *job, int dee
     if (!status)
         status = network_memory_make(&network, &job->octaves, deepest, batch, &memory, error);
     if (!status)
-        measurement->rank_bytes = (double)memory.bytes + ascent_picture_bytes(job, batch);
+        measurement->rank_bytes =
+            (double)memory.bytes + ascent_picture_bytes(job, batch) + png_copies * picture_bytes(&job->octaves);
     if (!status && ranks) {
         struct trial trial = {&network, &memory, &job->octaves, .layer = deepest, .batch = batch};
         measurement->processes = company_size(ranks, measurement->rank_bytes);

@@ -71,6 +71,8 @@ const struct row option_rows[OPTION_ROWS] = {
      "a rank silent for so many seconds is lost"},
     {"no-shared", 0, TYPE_FLAG, GROUP_RUN, RENDER, FIELD(no_shared), NULL, NULL, 0, 0,
      "weights and tables per rank, not per node"},
+    {"mixed-kernels", 0, TYPE_FLAG, GROUP_RUN, RENDER, FIELD(mixed_kernels), NULL, NULL, 0, 0,
+     "draw on processors of other kinds, too: bytes then depend on who drew a picture"},
     {"quiet", 'q', TYPE_FLAG, GROUP_RUN, RENDER | STITCH, FIELD(quiet), NULL, NULL, 0, 0, "print nothing but errors"},
     {"verbose", 'v', TYPE_FLAG, GROUP_RUN, RENDER, FIELD(verbose), NULL, NULL, 0, 0, "a line for every filter"},
     {"ranks", 0, TYPE_RANKS, GROUP_PLAN, PLAN, FIELD(ranks), "N[,M...]", "1", 1, 1000000,

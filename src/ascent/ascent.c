@@ -5,6 +5,7 @@
 #include "filteratlas/regularize.h"
 #include "filteratlas/resize.h"
 
+#include <fenv.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -125,9 +126,26 @@ static void step(const struct ascent *ascent, int octave, struct climber *climbe
     result->dead = silent && !leaks;
 }
 
+/* Whether a batch's way through the network left the range of single precision. The processor notes it by itself, in
+ * the flags of the thread; a look at every activation would take longer. */
+static bool take_gradients(struct ascent *ascent, int octave, int layer, struct network_picture *pictures, int count) {
+    const struct octaves *octaves = &ascent->job->octaves;
+    feclearexcept(FE_OVERFLOW);
+    network_gradients(ascent->network, &ascent->memory, &ascent->job->objective, layer, octaves->height[octave],
+                      octaves->width[octave], pictures, count);
+    return fetestexcept(FE_OVERFLOW) != 0;
+}
+
+/* One by one, which of a batch it was: a filter's result does not depend on its company. */
+static void find_overflow(struct ascent *ascent, int octave, int layer, struct network_picture *pictures, int count,
+                          struct climber **climbers) {
+    for (int i = 0; i < count; i++)
+        if (take_gradients(ascent, octave, layer, &pictures[i], 1))
+            climbers[i]->result->overflowed = climbers[i]->result->dead = true;
+}
+
 /* One iteration, at an octave, of the filters that are not dead. */
 static void iterate(struct ascent *ascent, int octave, int layer, struct climber *climbers, int count) {
-    const struct octaves *octaves = &ascent->job->octaves;
     struct network_picture pictures[ASCENT_MAX_BATCH];
     struct climber *alive[ASCENT_MAX_BATCH];
     int n = 0;
@@ -140,10 +158,11 @@ static void iterate(struct ascent *ascent, int octave, int layer, struct climber
         }
     if (!n)
         return;
-    network_gradients(ascent->network, &ascent->memory, &ascent->job->objective, layer, octaves->height[octave],
-                      octaves->width[octave], pictures, n);
+    if (take_gradients(ascent, octave, layer, pictures, n))
+        find_overflow(ascent, octave, layer, pictures, n, alive);
     for (int i = 0; i < n; i++)
-        step(ascent, octave, alive[i], pictures[i].loss);
+        if (!alive[i]->result->overflowed)
+            step(ascent, octave, alive[i], pictures[i].loss);
 }
 
 /* Brings x from the size of an octave to that of the next, by way of 8 bits. */
@@ -211,7 +230,7 @@ int ascent_draw(struct ascent *ascent, int layer, const int *filters, int count,
         struct climber climbers[ASCENT_MAX_BATCH];
         int n = 0;
         for (int i = 0; i < count; i++) {
-            if (attempt && !results[i].dead)
+            if (attempt && (!results[i].dead || results[i].overflowed))
                 continue;
             results[i] = (struct ascent_result){.filter = filters[i],
                                                 .attempt = attempt,
