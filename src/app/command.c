@@ -213,7 +213,8 @@ static int read_and_write_tables(const struct publication *p, struct error *erro
         status = write_tables(p, &job, layers, count, error);
     if (!status) {
         say_overflow(p->store, layers, count);
-        say_kernels(p->store, layers, count);
+        if (!p->knows_selected) /* a render has said so when it began */
+            say_kernels(p->store, layers, count);
     }
     for (int l = 0; l < count; l++)
         store_layer_free(&layers[l]);
