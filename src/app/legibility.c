@@ -134,17 +134,14 @@ static int rising(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-static void print_line(const char *name, const double *shares, int pictures, int filters) {
-    double *sorted = malloc(((size_t)pictures + 1) * sizeof *sorted);
+/* Sorts the shares for their median. */
+static void print_line(const char *name, double *shares, int pictures, int filters) {
     printf("%-24s %8d %9d", name, filters, pictures);
-    if (sorted && pictures) {
-        for (int i = 0; i < pictures; i++)
-            sorted[i] = shares[i];
-        qsort(sorted, (size_t)pictures, sizeof *sorted, rising);
-        printf(" %10.1f %%", 50 * (sorted[pictures / 2] + sorted[(pictures - 1) / 2]));
+    if (pictures) {
+        qsort(shares, (size_t)pictures, sizeof *shares, rising);
+        printf(" %10.1f %%", 50 * (shares[pictures / 2] + shares[(pictures - 1) / 2]));
     }
     printf("\n");
-    free(sorted);
 }
 
 int legibility_print(const struct store *store, const char *list, struct error *error) {

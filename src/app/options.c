@@ -17,14 +17,12 @@
 #define FIELD(name) offsetof(struct options, name)
 
 /* Defaults by recipe. */
-#define NONE                                                                                                           \
-    { NULL, NULL }
-#define BOTH(value)                                                                                                    \
-    { value, value }
-#define KERAS(value)                                                                                                   \
-    { value, NULL }
-#define FOURIER(value)                                                                                                 \
-    { NULL, value }
+#define EACH(keras, fourier)                                                                                           \
+    { keras, fourier }
+#define BOTH(value) EACH(value, value)
+#define KERAS(value) EACH(value, NULL)
+#define FOURIER(value) EACH(NULL, value)
+#define NONE EACH(NULL, NULL)
 
 const struct row option_rows[OPTION_ROWS] = {
     {"weights", 0, TYPE_TEXT, GROUP_FILES, RENDER | PLAN, FIELD(weights), "FILE", NONE, 0, 0,
@@ -33,49 +31,13 @@ const struct row option_rows[OPTION_ROWS] = {
      "the atlas: a folder that render makes or continues"},
     {"recipe", 0, TYPE_CHOICE, GROUP_RECIPE, RENDER | PLAN, FIELD(recipe), "keras|fourier", BOTH("keras"), 0, 0,
      "Keras's example, or legible waves"},
-    {"size",
-     0,
-     TYPE_SIZE,
-     GROUP_JOB,
-     RENDER | PLAN,
-     FIELD(size),
-     "W[xH]",
-     {"412", "224"},
-     1,
-     16384,
+    {"size", 0, TYPE_SIZE, GROUP_JOB, RENDER | PLAN, FIELD(size), "W[xH]", EACH("412", "224"), 1, 16384,
      "pixels of a finished picture"},
-    {"upscaling-steps",
-     0,
-     TYPE_INTEGER,
-     GROUP_JOB,
-     RENDER | PLAN,
-     FIELD(steps),
-     "N",
-     {"9", "3"},
-     1,
-     OCTAVES_MAX_STEPS,
-     "octaves: sizes it grows through"},
-    {"upscaling-factor",
-     0,
-     TYPE_REAL,
-     GROUP_JOB,
-     RENDER | PLAN,
-     FIELD(factor),
-     "F",
-     {"1.2", "1.25"},
-     1,
-     16,
+    {"upscaling-steps", 0, TYPE_INTEGER, GROUP_JOB, RENDER | PLAN, FIELD(steps), "N", EACH("9", "3"), 1,
+     OCTAVES_MAX_STEPS, "octaves: sizes it grows through"},
+    {"upscaling-factor", 0, TYPE_REAL, GROUP_JOB, RENDER | PLAN, FIELD(factor), "F", EACH("1.2", "1.25"), 1, 16,
      "by how much each time"},
-    {"epochs",
-     0,
-     TYPE_INTEGER,
-     GROUP_JOB,
-     RENDER | PLAN,
-     FIELD(epochs),
-     "N",
-     {"15", "48"},
-     1,
-     100000,
+    {"epochs", 0, TYPE_INTEGER, GROUP_JOB, RENDER | PLAN, FIELD(epochs), "N", EACH("15", "48"), 1, 100000,
      "ascent steps per octave"},
     {"step", 0, TYPE_REAL, GROUP_JOB, RENDER | PLAN, FIELD(step), "S", KERAS("1"), 1e-6, 1e6,
      "length of a normalised step"},
@@ -93,16 +55,7 @@ const struct row option_rows[OPTION_ROWS] = {
      "channel 0 or 2 shown as red"},
     {"batch", 0, TYPE_INTEGER, GROUP_JOB, RENDER | PLAN, FIELD(batch), "N", BOTH("8"), 1, SCHEDULE_MAX_BATCH,
      "filters in a unit of work"},
-    {"dead",
-     0,
-     TYPE_DEAD,
-     GROUP_MORE,
-     RENDER | PLAN,
-     FIELD(dead),
-     "skip|retry[=N]|leak",
-     {"skip", "leak"},
-     1,
-     100,
+    {"dead", 0, TYPE_DEAD, GROUP_MORE, RENDER | PLAN, FIELD(dead), "skip|retry[=N]|leak", EACH("skip", "leak"), 1, 100,
      "what a silent filter does"},
     {"objective", 0, TYPE_CHOICE, GROUP_MORE, RENDER | PLAN, FIELD(objective), "channel|neuron", BOTH("channel"), 0, 0,
      "climb the map's mean, or its middle"},
@@ -114,16 +67,7 @@ const struct row option_rows[OPTION_ROWS] = {
      "steps from one blur to the next"},
     {"blur-sigma", 0, TYPE_REAL, GROUP_MORE, RENDER | PLAN, FIELD(blur_sigma), "S", KERAS("1"), 0.1, BLUR_MOST_SIGMA,
      "its standard deviation, pixels"},
-    {"jitter",
-     0,
-     TYPE_JITTER,
-     GROUP_MORE,
-     RENDER | PLAN,
-     FIELD(jitter),
-     "K|all",
-     {"0", "all"},
-     0,
-     16384,
+    {"jitter", 0, TYPE_JITTER, GROUP_MORE, RENDER | PLAN, FIELD(jitter), "K|all", EACH("0", "all"), 0, 16384,
      "random shift for each gradient"},
     {"rotate", 0, TYPE_REAL, GROUP_MORE, RENDER | PLAN, FIELD(rotate), "D", FOURIER("0"), 0, 180,
      "random rotation by degrees"},

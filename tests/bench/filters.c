@@ -149,6 +149,7 @@ static void compare_recipes(const char *name, int extent, const struct winograd_
                                              {.recipe = RECIPE_FOURIER,
                                               .octaves = two,
                                               .epochs = RECIPE_EPOCHS,
+                                              .objective.leak = true,
                                               .rate = 0.05,
                                               .spectrum = 1,
                                               .jitter = ASCENT_JITTER_ALL}};

@@ -8,6 +8,7 @@
 #include "filteratlas/weights.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,24 +18,36 @@ static _Noreturn void give_up(const struct error *error) {
     exit(2);
 }
 
-/* What the network is given: found in job.txt by its name. */
-static enum preprocess preprocess_of(const struct store *store) {
+/* What job.txt says of the pictures. */
+struct looks {
+    int preprocess; /* enum preprocess, -1 if there is none */
+    int width, height;
+    bool other_objective; /* than the map's mean */
+};
+
+static struct looks looks_of(const struct store *store) {
     static const char *const names[] = {"caffe", "tf", "torch", "unit", "none"};
     struct store_entry entries[64];
     struct text text = {0};
     struct error error;
-    int count, found = -1;
+    struct looks looks = {.preprocess = -1};
+    int count;
     if (store_read_job(store, &text, entries, 64, &count, &error))
         give_up(&error);
-    for (int i = 0; i < count; i++)
-        for (int p = 0; p < 5 && !strcmp(entries[i].name, "preprocess"); p++)
-            found = strcmp(entries[i].value, names[p]) ? found : p;
+    for (int i = 0; i < count; i++) {
+        const char *name = entries[i].name, *value = entries[i].value;
+        for (int p = 0; p < 5 && !strcmp(name, "preprocess"); p++)
+            looks.preprocess = strcmp(value, names[p]) ? looks.preprocess : p;
+        if (!strcmp(name, "size"))
+            sscanf(value, "%dx%d", &looks.width, &looks.height);
+        looks.other_objective |= !strcmp(name, "objective") || !strcmp(name, "border");
+    }
     text_free(&text);
-    if (found < 0) {
-        error_set(&error, STATUS_USAGE, "%s: no atlas of the Fourier recipe", store->folder);
+    if (looks.preprocess < 0 || looks.width < 1 || looks.height < 1 || looks.other_objective) {
+        error_set(&error, STATUS_USAGE, "%s: no atlas of the Fourier recipe that climbs the mean", store->folder);
         give_up(&error);
     }
-    return (enum preprocess)found;
+    return looks;
 }
 
 /* s [height][width][3] in [0, 1]; the caller frees it. */
@@ -110,17 +123,20 @@ int main(int argc, char **argv) {
     struct network network;
     struct error error;
     char names[VGG_MAX_LAYERS][32];
-    const struct octaves any = {.steps = 1, .width = {224, 224}, .height = {224, 224}};
     if (argc != 3)
         return fprintf(stderr, "usage: read_back WEIGHTS DIR\n"), 2;
     gemm_use_one_thread();
-    if (weights_read(argv[1], &weights, &error) || store_open_existing(argv[2], &store, &error) ||
-        network_make(&weights, &any, weights.net.layers - 1, winograd_find_kernels(NULL), &network, &error))
+    if (weights_read(argv[1], &weights, &error) || store_open_existing(argv[2], &store, &error))
+        give_up(&error);
+    const struct looks looks = looks_of(&store);
+    const struct octaves one = {
+        .steps = 1, .width = {looks.width, looks.width}, .height = {looks.height, looks.height}};
+    if (network_make(&weights, &one, weights.net.layers - 1, winograd_find_kernels(NULL), &network, &error))
         give_up(&error);
     double *deviation = malloc((size_t)vgg_filters(&weights.net) * sizeof *deviation);
     int layers = store_layers(&store, names, VGG_MAX_LAYERS), count = 0, within = 0;
     for (int l = 0; l < layers; l++)
-        count = add_layer(&store, &network, names[l], preprocess_of(&store), deviation, count);
+        count = add_layer(&store, &network, names[l], (enum preprocess)looks.preprocess, deviation, count);
     for (int i = 0; i < count; i++)
         within += deviation[i] <= 0.02;
     qsort(deviation, (size_t)count, sizeof *deviation, rising);
