@@ -49,6 +49,7 @@ struct ascent_job {
 struct ascent_result {
     int filter;
     bool dead;        /* its loss fell to OBJECTIVE_SILENT or less, and nothing leaked: no picture */
+    bool overflowed;  /* an activation or a gradient left the range of single precision: no picture either */
     int attempt;      /* from which noise, 0 being the first */
     bool leaked;      /* with job.marks_leaks: the objective leaked in one iteration at least */
     double loss;      /* Keras: the last one computed, before the last update; Fourier: of the finished picture */

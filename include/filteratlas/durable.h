@@ -6,6 +6,7 @@
 #include "filteratlas/error.h"
 
 #include <limits.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 enum { DURABLE_PATH_SIZE = PATH_MAX };
@@ -25,7 +26,12 @@ int durable_sync_part(const char *path, struct error *error);
 /* Gives the temporary file its name. Durable once durable_sync_folder has been called. */
 int durable_publish(const char *path, struct error *error);
 
-/* Flushes a folder's entries to the disk; durable_sync_above, those of the folder that a file or folder is in. */
+/* Whether errno means that a file system doesn't have a call (hard links, fsync of a folder), rather than that the call
+ * went wrong. */
+bool durable_is_unsupported(int code);
+
+/* Flushes a folder's entries to the disk, where its file system can; durable_sync_above, those of the folder that a
+ * file or folder is in, whose own path a message names. */
 int durable_sync_folder(const char *folder, struct error *error);
 int durable_sync_above(const char *path, struct error *error);
 

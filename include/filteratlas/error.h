@@ -24,6 +24,10 @@ struct error {
  * `return error_set(error, STATUS_USAGE, ...)`. Line breaks in the message become spaces. */
 int error_set(struct error *error, int status, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
+/* What helps where a file could not be written, by errno: room, a higher limit, or else to put right what the reason
+ * says. For the end of a message; static. */
+const char *error_write_remedy(int code);
+
 /* error_set for memory that could not be had: says how many bytes of what. Returns STATUS_FAILURE. */
 int error_memory(struct error *error, double bytes, const char *what);
 

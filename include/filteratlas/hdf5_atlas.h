@@ -14,6 +14,7 @@
 #define FILTERATLAS_HDF5_ATLAS_H
 
 #include "filteratlas/error.h"
+#include "filteratlas/interrupt.h"
 #include "filteratlas/store.h"
 
 /* How an attribute's text becomes a value. */
@@ -32,8 +33,10 @@ struct hdf5_attribute {
 };
 
 /* Writes DIR/atlas.h5 anew, picture by picture: no more than a few pictures are in memory. There is either the whole
- * new file or what was there before. width, height: pixels of every picture; a picture of another size is refused. */
+ * new file or what was there before, also when it is interrupted, between two rows or pictures. width, height: pixels
+ * of every picture; a picture of another size is refused. */
 int hdf5_atlas_write(const struct store *store, const struct store_layer *layers, int count, int width, int height,
-                     const struct hdf5_attribute *attributes, int attributes_count, struct error *error);
+                     const struct hdf5_attribute *attributes, int attributes_count, const struct interrupt *interrupt,
+                     struct error *error);
 
 #endif

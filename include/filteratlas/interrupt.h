@@ -1,6 +1,8 @@
-/* How long work is told to stop half-way: a question that it asks now and then. */
+/* How long work is told to stop half-way: a question that it asks now and then, handed down as an argument. */
 #ifndef FILTERATLAS_INTERRUPT_H
 #define FILTERATLAS_INTERRUPT_H
+
+#include "filteratlas/error.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -14,5 +16,8 @@ struct interrupt {
 static inline bool interrupt_goes_on(const struct interrupt *interrupt) {
     return !interrupt || interrupt->goes_on(interrupt->context);
 }
+
+/* The same as a status: STATUS_OK or STATUS_STOPPED. */
+int interrupt_check(const struct interrupt *interrupt, struct error *error);
 
 #endif

@@ -4,6 +4,7 @@
 #define FILTERATLAS_MOSAIC_H
 
 #include "filteratlas/error.h"
+#include "filteratlas/interrupt.h"
 #include "filteratlas/store.h"
 
 #include <stdbool.h>
@@ -24,7 +25,7 @@ struct mosaic {
 /* Writes the mosaic of a layer; with fewer live filters than grid * grid the last places stay black. Mosaics of the
  * same layer with another grid are older than what they would show, and are removed. */
 int mosaic_write(const struct store *store, const struct store_layer *layer, const struct mosaic_options *options,
-                 struct mosaic *mosaic, struct error *error);
+                 const struct interrupt *interrupt, struct mosaic *mosaic, struct error *error);
 
 /* The mosaic of a layer that is there now, of whatever grid; false if there is none. */
 bool mosaic_find(const struct store *store, const char *layer, char path[DURABLE_PATH_SIZE]);

@@ -61,7 +61,7 @@ struct options {
     const char *layers; /* NULL: all */
     struct range filters;
     /* run */
-    bool trace, quiet, verbose, no_shared;
+    bool trace, quiet, verbose, no_shared, mixed_kernels;
     int progress;        /* enum progress_style */
     double time_limit;   /* seconds since the start, 0 for none, OPTIONS_TIME_AUTO */
     double grace;        /* seconds, negative if not given */

@@ -15,6 +15,7 @@
 #define FILTERATLAS_PAGE_H
 
 #include "filteratlas/error.h"
+#include "filteratlas/interrupt.h"
 #include "filteratlas/store.h"
 
 #include <stdbool.h>
@@ -23,13 +24,15 @@
  * filter it removes what there is. Layers are independent of each other: different processes may write different layers
  * at once, one and the same layer only one. Holds the layer's thumbnails and a row of tiles in memory, 50 MB for 512
  * pictures of 412 pixels. */
-int page_write_layer(const struct store *store, const struct store_layer *layer, struct error *error);
+int page_write_layer(const struct store *store, const struct store_layer *layer, const struct interrupt *interrupt,
+                     struct error *error);
 
 /* Whether the layer's folder is what page_write_layer would make now: of the same filters, by the same version. */
 bool page_layer_is_current(const struct store *store, const struct store_layer *layer);
 
-/* Writes what all layers share, from all that the store holds; quick. Layers without a filter are left out, layers
- * whose folder isn't there yet are shown from the stored pictures. */
-int page_write_index(const struct store *store, const struct store_layer *layers, int count, struct error *error);
+/* Writes what all layers share, from all that the store holds, and its job; quick. Layers without a filter are left
+ * out, layers whose folder isn't there yet are shown from the stored pictures. */
+int page_write_index(const struct store *store, const struct store_job *job, const struct store_layer *layers,
+                     int count, struct error *error);
 
 #endif

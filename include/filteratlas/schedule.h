@@ -35,6 +35,9 @@ int unit_list_filters(const struct unit_list *list);
 double unit_list_flops(const struct unit_list *list);
 double unit_list_cost(const struct unit_list *list);
 
+/* The most filters that are wanted of one unit, at least 1: so many are drawn at once. */
+int unit_list_largest(const struct unit_list *list);
+
 /* Which filters are wanted: wanted(context, layer, filter). */
 typedef bool unit_selection(const void *context, int layer, int filter);
 

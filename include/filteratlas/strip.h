@@ -4,16 +4,18 @@
 #define FILTERATLAS_STRIP_H
 
 #include "filteratlas/error.h"
+#include "filteratlas/interrupt.h"
 #include "filteratlas/png_file.h"
 #include "filteratlas/store.h"
 
 #include <stddef.h>
 #include <stdint.h>
 
-/* Starts as {.grid, .margin}. */
+/* Starts as {.grid, .margin, .interrupt}. */
 struct strip {
-    int grid;                   /* pictures per row */
-    int margin;                 /* pixels between two */
+    int grid;   /* pictures per row */
+    int margin; /* pixels between two */
+    const struct interrupt *interrupt;
     int width, height;          /* pixels of one picture, known once one was opened */
     int pictures;               /* open ones, at most grid */
     struct png_reader **reader; /* [grid] */
@@ -32,7 +34,7 @@ size_t strip_width(const struct strip *strip);
 int strip_read_row(struct strip *strip, struct error *error);
 
 /* Makes strip->row all black. */
-void strip_black_row(struct strip *strip);
+int strip_black_row(struct strip *strip, struct error *error);
 
 void strip_free(struct strip *strip);
 

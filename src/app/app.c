@@ -10,6 +10,7 @@
 #include "nearest.h"
 #include "option_table.h"
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -88,6 +89,7 @@ int app_run(int argc, char **argv) {
         {"--bash-completion", options_completion},
     };
     static int (*const run[COMMANDS])(int, char **) = {app_render, app_plan, app_inspect, app_stitch};
+    signal(SIGXFSZ, SIG_IGN); /* a file that grows beyond ulimit -f is an error like a full disk, with EFBIG */
     if (argc < 2)
         return print_text(options_help), STATUS_USAGE;
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)

@@ -7,7 +7,9 @@
 #include "filteratlas/selection.h"
 #include "filteratlas/tables.h"
 
+#include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 void command_print_help(enum command command) {
     struct text text = {0};
@@ -25,11 +27,76 @@ int command_options(enum command command, int argc, char **argv, struct options 
     return STATUS_OK;
 }
 
+/* Raised whenever a change may alter the bytes of a picture: an older store is then refused, not mixed. */
+static const char ARITHMETIC[] = "1";
+
+int command_job_entries(const struct options *options, const struct weights *weights, struct text *values,
+                        struct store_entry *entries) {
+    int count = 0;
+    entries[count++] = (struct store_entry){"arithmetic", ARITHMETIC};
+    entries[count++] = (struct store_entry){"network", weights->net.variant};
+    entries[count++] = (struct store_entry){"weights-sha256", weights->sha256};
+    return count + options_job_entries(options, values, entries + count);
+}
+
+void command_say(const char *sentence) { fprintf(stderr, "filteratlas: %s\n", sentence); }
+
+/* What there is to know of a store ------------------------------------------------------------------------------- */
+
+void command_say_damage(const char *folder, const struct store_damage *damage, const char *consequence) {
+    struct text names = {0};
+    store_damage_describe(damage, &names);
+    fprintf(stderr, "filteratlas: %s: damaged or missing: %s; %s\n", folder, names.bytes, consequence);
+    text_free(&names);
+}
+
+/* Filters that have no picture since the way through the network overflowed. */
+static void say_overflow(const struct store *store, const struct store_layer *layers, int count) {
+    const struct store_filter *first = NULL;
+    const char *layer = NULL;
+    int filters = 0;
+    for (int l = 0; l < count; l++)
+        for (int i = 0; i < layers[l].count; i++) {
+            if (isfinite(layers[l].filter[i].loss))
+                continue;
+            first = filters++ ? first : &layers[l].filter[i];
+            layer = filters == 1 ? layers[l].name : layer;
+        }
+    if (filters)
+        fprintf(stderr,
+                "filteratlas: %s: %d filters, %s %d first, leave the range of single precision and have no picture; "
+                "give weights of a training that did not diverge\n",
+                store->folder, filters, layer, first->index);
+}
+
+const char *command_find_kernels(const struct store_layer *layers, int count, const char *kernels) {
+    for (int l = 0; l < count; l++)
+        for (int i = 0; i < layers[l].count; i++) {
+            const char *found = layers[l].filter[i].kernels;
+            if (*found && strcmp(found, kernels) != 0)
+                return found;
+        }
+    return NULL;
+}
+
+static void say_kernels(const struct store *store, const struct store_layer *layers, int count) {
+    const char *one = command_find_kernels(layers, count, ""), *other = one;
+    if (one)
+        other = command_find_kernels(layers, count, one);
+    if (other && one)
+        fprintf(stderr,
+                "filteratlas: %s: some pictures were drawn with %s kernels, others with %s: drawn again elsewhere, "
+                "their last bits may differ\n",
+                store->folder, one, other);
+}
+
+/* Files of layers ------------------------------------------------------------------------------------------------ */
+
 static int write_mosaic(const struct store *store, const struct store_layer *layer, const struct options *options,
-                        struct text *line, struct error *error) {
+                        const struct interrupt *interrupt, struct text *line, struct error *error) {
     struct mosaic_options mosaic_options = {options->grid, options->sort == 1, options->margin};
     struct mosaic mosaic;
-    int status = mosaic_write(store, layer, &mosaic_options, &mosaic, error);
+    int status = mosaic_write(store, layer, &mosaic_options, interrupt, &mosaic, error);
     if (!status && mosaic.grid)
         text_append(line, "%s: %d live, %d dead, %s\n", layer->name, mosaic.live, layer->count - mosaic.live,
                     mosaic.path);
@@ -38,89 +105,157 @@ static int write_mosaic(const struct store *store, const struct store_layer *lay
     return status;
 }
 
-/* How a layer is read: with a look at every picture or not. */
-typedef int reader(const struct store *, const char *, struct store_layer *, int *, struct error *);
+/* How files are made from the store. */
+struct publication {
+    const struct store *store;
+    const struct options *options;
+    const struct interrupt *interrupt;
+    bool look;                   /* at every picture, and leave out what is damaged */
+    bool anew;                   /* also what is as it would be already */
+    struct store_damage *damage; /* what was found, but for known layers */
+    bool knows_selected;         /* damage of the selected layers was told before */
+};
+
+static int read_layer(const struct publication *p, const char *name, bool look, struct store_layer *layer,
+                      struct error *error) {
+    struct store_damage known = {0};
+    bool told = p->knows_selected && selection_list_matches(p->options->layers, name);
+    struct store_damage *damage = told ? &known : p->damage;
+    int status = look ? store_read_layer(p->store, name, p->interrupt, layer, damage, error)
+                      : store_read_records(p->store, name, layer, damage, error);
+    store_damage_free(&known);
+    return status;
+}
 
 /* The page last: its digest then stands for both. */
-static int write_files(const struct store *store, const struct store_layer *layer, const struct options *options,
-                       struct text *line, struct error *error) {
-    int status = write_mosaic(store, layer, options, line, error);
-    return status ? status : page_write_layer(store, layer, error);
+static int write_files(const struct publication *p, const struct store_layer *layer, struct text *line,
+                       struct error *error) {
+    int status = write_mosaic(p->store, layer, p->options, p->interrupt, line, error);
+    return status ? status : page_write_layer(p->store, layer, p->interrupt, error);
+}
+
+static int lock_files(const struct publication *p, const char *name, struct lock **lock, struct error *error) {
+    const char *const names[] = {name};
+    const struct lock_patience patience = {LOCK_LONG_SECONDS, p->interrupt, command_say};
+    return lock_take(p->store->folder, names, 1, &patience, lock, error);
 }
 
 /* Several ranks and commands may be at it: a lock of the layer's files, beside that of its pictures. */
-static int publish_layer(const struct store *store, const char *name, const struct options *options, reader *read,
-                         bool anew, struct text *line, struct error *error) {
+static int publish_layer(const struct publication *p, const char *name, struct text *line, struct error *error) {
     char lock_name[64], mosaic[DURABLE_PATH_SIZE];
-    const char *const names[] = {lock_name};
-    const struct lock_patience patience = {store->goes_on, store->context};
     struct lock *lock;
     struct store_layer layer;
-    int damaged;
     snprintf(lock_name, sizeof lock_name, "%s.files", name);
-    int status = lock_take(store->folder, names, 1, &patience, &lock, error);
+    int status = lock_files(p, lock_name, &lock, error);
     if (status)
         return status;
-    status = read(store, name, &layer, &damaged, error);
-    if (!status && !anew && page_layer_is_current(store, &layer) && mosaic_find(store, name, mosaic))
+    status = read_layer(p, name, p->look, &layer, error);
+    if (!status && !p->anew && page_layer_is_current(p->store, &layer) && mosaic_find(p->store, name, mosaic))
         text_append(line, "%s: as before, %s\n", name, mosaic);
     else if (!status && layer.count)
-        status = write_files(store, &layer, options, line, error);
+        status = write_files(p, &layer, line, error);
     store_layer_free(&layer);
     lock_release(lock);
     return status;
 }
 
 int command_publish_layer(const struct store *store, const char *name, const struct options *options, bool look,
-                          struct text *line, struct error *error) {
-    return publish_layer(store, name, options, look ? store_read_layer : store_read_records, false, line, error);
-}
-
-static int write_tables(const struct store *store, const struct options *options, reader *read, struct error *error) {
-    char names[VGG_MAX_LAYERS][32];
-    struct store_layer layers[VGG_MAX_LAYERS] = {0};
-    int count = store_layers(store, names, VGG_MAX_LAYERS), status = STATUS_OK, damaged;
-    for (int l = 0; l < count && !status; l++)
-        status = read(store, names[l], &layers[l], &damaged, error);
-    if (!status)
-        status = page_write_index(store, layers, count, error);
-    if (!status)
-        status = tables_write_losses(store, layers, count, error);
-    if (!status)
-        status = tables_write_trace(store, layers, count, error);
-    if (!status && export_wanted(store, options))
-        status = export_atlas(store, layers, count, options->quiet, error);
-    for (int l = 0; l < count; l++)
-        store_layer_free(&layers[l]);
+                          const struct interrupt *interrupt, struct text *line, struct error *error) {
+    struct store_damage damage = {0};
+    const struct publication p = {store, options, interrupt, look, .damage = &damage};
+    int status = publish_layer(&p, name, line, error);
+    store_damage_free(&damage);
     return status;
 }
 
-static int publish_tables(const struct store *store, const struct options *options, reader *read, struct error *error) {
-    static const char *const common[] = {"atlas"};
-    static const struct lock_patience patience = {NULL, NULL};
-    struct lock *lock;
-    int status = lock_take(store->folder, common, 1, &patience, &lock, error);
+/* Files of all layers -------------------------------------------------------------------------------------------- */
+
+static int write_tables(const struct publication *p, const struct store_job *job, const struct store_layer *layers,
+                        int count, struct error *error) {
+    int status = page_write_index(p->store, job, layers, count, error);
     if (!status)
-        status = write_tables(store, options, read, error);
+        status = tables_write_losses(p->store, layers, count, store_job_value(job, "dead") != NULL, error);
+    if (!status)
+        status = tables_write_trace(p->store, layers, count, error);
+    if (!status && export_wanted(p->store, p->options))
+        status = export_atlas(p->store, job, layers, count, p->options->quiet, p->interrupt, error);
+    return status;
+}
+
+/* atlas.h5 reads every picture, so what is damaged is left out before. */
+static int read_and_write_tables(const struct publication *p, struct error *error) {
+    char names[VGG_MAX_LAYERS][32];
+    struct store_layer layers[VGG_MAX_LAYERS] = {0};
+    struct store_job job = {0};
+    bool look = p->look || export_wanted(p->store, p->options);
+    int count = store_layers(p->store, names, VGG_MAX_LAYERS), status = store_read_job(p->store->folder, &job, error);
+    for (int l = 0; l < count && !status; l++)
+        status = read_layer(p, names[l], look, &layers[l], error);
+    if (!status)
+        status = write_tables(p, &job, layers, count, error);
+    if (!status) {
+        say_overflow(p->store, layers, count);
+        if (!p->knows_selected) /* a render has said so when it began */
+            say_kernels(p->store, layers, count);
+    }
+    for (int l = 0; l < count; l++)
+        store_layer_free(&layers[l]);
+    store_job_free(&job);
+    return status;
+}
+
+static int publish_tables(const struct publication *p, struct error *error) {
+    struct lock *lock;
+    int status = lock_files(p, "atlas", &lock, error);
+    if (!status)
+        status = read_and_write_tables(p, error);
     lock_release(lock);
     return status;
 }
 
-int command_publish_tables(const struct store *store, const struct options *options, bool look, struct error *error) {
-    return publish_tables(store, options, look ? store_read_layer : store_read_records, error);
+int command_publish_tables(const struct store *store, const struct options *options, bool look,
+                           const struct interrupt *interrupt, struct error *error) {
+    struct store_damage damage = {0};
+    const struct publication p = {store, options, interrupt, look, .damage = &damage, .knows_selected = true};
+    int status = publish_tables(&p, error);
+    if (!status && damage.count)
+        command_say_damage(store->folder, &damage, "left out; run render for these layers to draw them again");
+    store_damage_free(&damage);
+    return status;
 }
 
-int command_publish(const struct store *store, const struct options *options, struct error *error) {
+static int publish_selected(const struct publication *p, struct error *error) {
     char names[VGG_MAX_LAYERS][32];
-    int count = store_layers(store, names, VGG_MAX_LAYERS), status = STATUS_OK;
+    int count = store_layers(p->store, names, VGG_MAX_LAYERS), status = STATUS_OK;
     for (int l = 0; l < count && !status; l++) {
         struct text line = {0};
-        if (selection_list_matches(options->layers, names[l]))
-            status = publish_layer(store, names[l], options, store_read_layer, true, &line, error);
-        if (line.size && !status && !options->quiet)
+        if (selection_list_matches(p->options->layers, names[l]))
+            status = publish_layer(p, names[l], &line, error);
+        if (line.size && !status && !p->options->quiet)
             fputs(line.bytes, stdout);
         fflush(stdout);
         text_free(&line);
     }
-    return status ? status : publish_tables(store, options, store_read_layer, error);
+    return status;
+}
+
+/* What is damaged is found by both; the second sees all layers. */
+int command_publish(const struct store *store, const struct options *options, const struct interrupt *interrupt,
+                    struct error *error) {
+    struct store_damage first = {0}, damage = {0};
+    struct text names = {0};
+    struct publication p = {store, options, interrupt, .look = true, .anew = true, .damage = &first};
+    int status = publish_selected(&p, error);
+    p.damage = &damage;
+    if (!status)
+        status = publish_tables(&p, error);
+    store_damage_describe(&damage, &names);
+    if (!status && damage.count)
+        status = error_set(error, STATUS_FAILURE,
+                           "%s: damaged or missing: %s; all else was made without; run render again to draw them anew",
+                           store->folder, names.bytes);
+    text_free(&names);
+    store_damage_free(&first);
+    store_damage_free(&damage);
+    return status;
 }

@@ -3,6 +3,7 @@
 #include "filteratlas/text.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,6 +76,28 @@ int cost_file_read(const char *path, const struct vgg *net, const struct unit_li
     if (!status)
         summarize(net, list, costs);
     text_free(&text);
+    return status;
+}
+
+int cost_file_check(const char *path, const struct store_entry *job, int entries, struct error *error) {
+    static const char *const free_to_differ[] = {"seed", "batch", NULL};
+    char folder[DURABLE_PATH_SIZE];
+    struct store_job found = {0};
+    struct text differences = {0};
+    struct error none;
+    const char *slash = strrchr(path, '/');
+    snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - path) + 1 : 1, slash ? path : ".");
+    bool there = store_read_job(folder, &found, &none) == STATUS_OK && found.count;
+    if (there)
+        store_job_differences(&found, job, entries, free_to_differ, &differences);
+    store_job_free(&found);
+    int status = STATUS_OK;
+    if (differences.size)
+        status = error_set(error, STATUS_USAGE,
+                           "--costs %s: is of another job, as job.txt beside it says, which differs in %s; give the "
+                           "losses.csv of a run with the same options and weights",
+                           path, differences.bytes + 2);
+    text_free(&differences);
     return status;
 }
 

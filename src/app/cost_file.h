@@ -4,6 +4,7 @@
 
 #include "filteratlas/error.h"
 #include "filteratlas/schedule.h"
+#include "filteratlas/store.h"
 #include "filteratlas/vgg.h"
 
 struct cost_file {
@@ -12,6 +13,10 @@ struct cost_file {
     double scale;                    /* seconds of the file for a nominal second of cost.h */
     int filters;
 };
+
+/* If the file lies in an atlas, its job.txt says whose times these are: STATUS_USAGE names what differs from the job
+ * wanted, but for seed and batch, which cost nothing and are reckoned with. */
+int cost_file_check(const char *path, const struct store_entry *job, int entries, struct error *error);
 
 /* STATUS_USAGE names the line that can't be used. Release with cost_file_free, after a failure too. */
 int cost_file_read(const char *path, const struct vgg *net, const struct unit_list *list, struct cost_file *costs,

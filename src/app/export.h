@@ -9,9 +9,8 @@
  * pictures that lie beside it would mislead. */
 bool export_wanted(const struct store *store, const struct options *options);
 
-/* Writes it from the layers and from job.txt, whose options become attributes; unless quiet, a line on standard output.
- */
-int export_atlas(const struct store *store, const struct store_layer *layers, int count, bool quiet,
-                 struct error *error);
+/* Writes it from the layers and the job, whose options become attributes; unless quiet, a line on standard output. */
+int export_atlas(const struct store *store, const struct store_job *job, const struct store_layer *layers, int count,
+                 bool quiet, const struct interrupt *interrupt, struct error *error);
 
 #endif

@@ -144,7 +144,8 @@ static void print_line(const char *name, double *shares, int pictures, int filte
     printf("\n");
 }
 
-int legibility_print(const struct store *store, const char *list, struct error *error) {
+int legibility_print(const struct store *store, const char *list, const struct interrupt *interrupt,
+                     struct error *error) {
     char names[VGG_MAX_LAYERS][32];
     int count = store_layers(store, names, VGG_MAX_LAYERS), status = STATUS_OK;
     struct spectrum spectrum = {0};
@@ -152,15 +153,17 @@ int legibility_print(const struct store *store, const char *list, struct error *
     printf("%-24s %8s %9s %12s\n", "Layer", "Filters", "Pictures", "Fine grain");
     for (int l = 0; l < count && !status; l++) {
         struct store_layer layer;
-        int damaged, before = all.pictures;
+        struct store_damage told = {0}; /* by those who made the files */
+        int before = all.pictures;
         if (!selection_list_matches(list, names[l]))
             continue;
-        status = store_read_layer(store, names[l], &layer, &damaged, error);
+        status = store_read_layer(store, names[l], interrupt, &layer, &told, error);
         if (!status)
             status = add_layer(store, &layer, &spectrum, &all, error);
         if (!status)
             print_line(names[l], all.share + before, all.pictures - before, layer.count);
         store_layer_free(&layer);
+        store_damage_free(&told);
     }
     if (!status)
         print_line("All", all.share, all.pictures, all.filters);

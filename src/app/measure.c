@@ -88,6 +88,13 @@ static double measure_scale(struct trial *trial, int processes) {
     return trial->measured / trial->nominal;
 }
 
+/* [bytes] of a finished picture; its PNG file has hardly more, and stands in memory twice on its way to rank 0. */
+static double picture_bytes(const struct octaves *octaves) {
+    return 3.0 * octaves->width[octaves->steps] * octaves->height[octaves->steps];
+}
+
+static const int png_copies = 2;
+
 /* Memory that nothing is written to isn't there yet: without a measurement, this takes no time and no room. */
 int measure(const struct weights *weights, const struct ascent_job *job, int deepest, int batch, int ranks,
             struct measurement *measurement, struct error *error) {
@@ -102,7 +109,7 @@ int measure(const struct weights *weights, const struct ascent_job *job, int dee
     if (!status)
         status = ascent_make(&network, job, deepest, batch, &ascent, error);
     if (!status)
-        measurement->rank_bytes = ascent_bytes(ascent);
+        measurement->rank_bytes = ascent_bytes(ascent) + png_copies * picture_bytes(&job->octaves);
     if (!status && ranks) {
         struct trial trial = {ascent, job, &network.net, .layer = deepest, .batch = batch};
         measurement->processes = company_size(ranks, measurement->rank_bytes);

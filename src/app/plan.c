@@ -207,6 +207,17 @@ static int most_ranks(const struct options *options) {
     return most;
 }
 
+/* What filters took in an earlier run, of the same job. */
+static int read_costs(struct plan *plan, struct error *error) {
+    struct store_entry entries[COMMAND_JOB_ENTRIES];
+    struct text values = {0};
+    const char *path = plan->options->costs;
+    int count = command_job_entries(plan->options, &plan->weights, &values, entries);
+    int status = cost_file_check(path, entries, count, error);
+    text_free(&values);
+    return status ? status : cost_file_read(path, &plan->weights.net, &plan->list, &plan->costs, error);
+}
+
 static int make_plan(struct plan *plan, struct error *error) {
     const struct options *options = plan->options;
     const struct vgg *net = &plan->weights.net;
@@ -218,9 +229,9 @@ static int make_plan(struct plan *plan, struct error *error) {
     if (!status)
         status = make_list(plan, options->batch, &plan->list, error);
     if (!status && options->costs)
-        status = cost_file_read(options->costs, net, &plan->list, &plan->costs, error);
+        status = read_costs(plan, error);
     if (!status)
-        status = measure(&plan->weights, &plan->job, deepest_selected(plan), options->batch,
+        status = measure(&plan->weights, &plan->job, deepest_selected(plan), unit_list_largest(&plan->list),
                          timed ? most_ranks(options) : 0, &plan->measurement, error);
     plan->scale = timed ? plan->measurement.scale : 0;
     return status || timed ? status : scale_to_speed(plan, error);

@@ -9,15 +9,13 @@
 #include "filteratlas/selection.h"
 #include "filteratlas/shared.h"
 #include "filteratlas/stop.h"
+#include "filteratlas/winograd.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-/* Raised whenever a change may alter the bytes of a picture: an older store is then refused, not mixed. */
-static const char ARITHMETIC[] = "1";
 
 /* A run, as every rank has it; the second half is rank 0's alone. */
 struct run {
@@ -33,7 +31,8 @@ struct run {
     struct store store;
     struct lock *lock;
     struct store_layer drawn[VGG_MAX_LAYERS]; /* what was in the store before */
-    int damaged;
+    struct store_damage damage;               /* in the selected layers */
+    bool damaged;                             /* the same for all ranks */
     struct unit_list units;
     struct schedule schedule;
     struct progress progress;
@@ -41,15 +40,28 @@ struct run {
     double start, deadline; /* seconds of the monotonic clock */
 };
 
+/* Asked by rank 0 while it waits, reads or makes files: the coordinator asks for itself while ranks draw. */
+static bool goes_on(void *context) {
+    const struct run *run = context;
+    return !stop_signal() && clock_now() < run->deadline;
+}
+
+/* Says why, where rank 0 was stopped outside of drawing; other errors stay as they are. */
+static int explain_stop(int status, const char *consequence, struct error *error) {
+    if (status == STATUS_STOPPED)
+        error_set(error, STATUS_STOPPED,
+                  "%s: stopped %s, nothing finished is lost; run the same command again to go on",
+                  stop_signal() ? stop_signal_name(stop_signal()) : "time limit", consequence);
+    return status;
+}
+
 static int open_store(struct run *run, struct error *error) {
-    struct store_entry entries[OPTIONS_JOB_ENTRIES + 3];
+    struct store_entry entries[COMMAND_JOB_ENTRIES];
     struct text values = {0};
-    int count = 0;
-    entries[count++] = (struct store_entry){"arithmetic", ARITHMETIC};
-    entries[count++] = (struct store_entry){"network", run->weights.net.variant};
-    entries[count++] = (struct store_entry){"weights-sha256", run->weights.sha256};
-    count += options_job_entries(&run->options, &values, entries + count);
-    int status = store_open(run->options.out, entries, count, &run->store, error);
+    int count = command_job_entries(&run->options, &run->weights, &values, entries);
+    const struct interrupt interrupt = {goes_on, run};
+    const struct lock_patience patience = {.interrupt = &interrupt, .say = command_say};
+    int status = store_open(run->options.out, entries, count, &patience, &run->store, error);
     text_free(&values);
     return status;
 }
@@ -61,20 +73,45 @@ static int lock_layers(struct run *run, struct error *error) {
     for (int l = 0; l < run->weights.net.layers; l++)
         if (run->selection.layer[l])
             names[count++] = run->weights.net.layer[l].name;
-    int status = lock_take(run->store.folder, names, count, NULL, &run->lock, error);
-    run->store.lock = run->lock;
+    const struct interrupt interrupt = {goes_on, run};
+    const struct lock_patience patience = {.interrupt = &interrupt, .say = command_say};
+    return store_begin(&run->store, names, count, &patience, &run->lock, error);
+}
+
+/* Pictures are looked at in the selected layers: the others' are another run's, as in an array job. */
+static int read_drawn(struct run *run, struct error *error) {
+    const struct vgg *net = &run->weights.net;
+    const struct interrupt interrupt = {goes_on, run};
+    struct store_damage others = {0};
+    int status = STATUS_OK;
+    for (int l = 0; l < net->layers && !status; l++)
+        status =
+            run->selection.layer[l]
+                ? store_read_layer(&run->store, net->layer[l].name, &interrupt, &run->drawn[l], &run->damage, error)
+                : store_read_records(&run->store, net->layer[l].name, &run->drawn[l], &others, error);
+    store_damage_free(&others);
+    run->damaged = run->damage.count > 0;
     return status;
 }
 
-static int read_drawn(struct run *run, struct error *error) {
-    const struct vgg *net = &run->weights.net;
-    int status = STATUS_OK;
-    for (int l = 0; l < net->layers && !status; l++) {
-        int damaged = 0;
-        status = store_read_layer(&run->store, net->layer[l].name, &run->drawn[l], &damaged, error);
-        run->damaged += damaged;
-    }
-    return status;
+static void describe_kernels(char kernels[STORE_KERNELS_SIZE]) {
+    snprintf(kernels, STORE_KERNELS_SIZE, "%s %s", winograd_kernels_name(winograd_find_kernels(NULL)), gemm_core());
+}
+
+/* Kernels round each in their own way: with others an atlas is not the bytes of any machine. */
+static int check_kernels(const struct run *run, struct error *error) {
+    char mine[STORE_KERNELS_SIZE];
+    describe_kernels(mine);
+    const char *others = command_find_kernels(run->drawn, VGG_MAX_LAYERS, mine);
+    if (!others || !run->units.count)
+        return STATUS_OK;
+    if (!run->options.mixed_kernels)
+        return error_set(error, STATUS_OTHER_JOB,
+                         "%s: was drawn with %s kernels, this processor has %s: the bytes of pictures would depend on "
+                         "who drew them; go on where it was drawn, or give --mixed-kernels or another --out",
+                         run->options.out, others, mine);
+    fprintf(stderr, "filteratlas: %s: was drawn with %s kernels, goes on with %s\n", run->options.out, others, mine);
+    return STATUS_OK;
 }
 
 static bool wanted(const void *context, int layer, int filter) {
@@ -116,7 +153,11 @@ static int prepare_rank_0(struct run *run, struct error *error) {
         status = read_drawn(run, error);
     if (!status)
         status = unit_list_make(&run->weights.net, &run->job, options->batch, wanted, run, &run->units, error);
-    return status ? status : schedule_make(&run->units, run->cluster.ranks, &run->schedule, error);
+    if (!status)
+        status = check_kernels(run, error);
+    if (!status)
+        status = schedule_make(&run->units, run->cluster.ranks, &run->schedule, error);
+    return explain_stop(status, "before anything was drawn", error);
 }
 
 static int deepest_layer(const struct unit_list *units) {
@@ -149,16 +190,15 @@ static int share_weights(struct run *run, int deepest, struct error *error) {
 static int publish_layer(const void *context, const char *layer, ascent_goes_on *goes_on, void *link, struct text *line,
                          struct error *error) {
     const struct run *run = context;
-    struct store store = run->store;
-    store.goes_on = goes_on;
-    store.context = link;
-    return command_publish_layer(&store, layer, &run->options, run->damaged > 0, line, error);
+    const struct interrupt interrupt = {goes_on, link};
+    return command_publish_layer(&run->store, layer, &run->options, run->damaged, &interrupt, line, error);
 }
 
 /* Weights, tables and memory on every rank. */
 static int prepare_all(struct run *run, struct error *error) {
-    int deepest = deepest_layer(&run->units);
+    int deepest = deepest_layer(&run->units), together = unit_list_largest(&run->units);
     cluster_broadcast(&deepest, sizeof deepest);
+    cluster_broadcast(&together, sizeof together);
     cluster_broadcast(run->store.folder, sizeof run->store.folder);
     cluster_broadcast(run->store.job_digest, sizeof run->store.job_digest);
     cluster_broadcast(&run->damaged, sizeof run->damaged);
@@ -172,9 +212,12 @@ static int prepare_all(struct run *run, struct error *error) {
                                     .publish = publish_layer,
                                     .context = run};
     strcpy(run->drawing.job_digest, run->store.job_digest);
+    describe_kernels(run->drawing.kernels);
     network_fill_tables(&run->network, run->shared.part, run->shared.parts);
     shared_settle(&run->cluster, &run->shared);
-    status = ascent_make(&run->network, &run->job, deepest, run->options.batch, &run->drawing.ascent, error);
+    status = gemm_prepare(error);
+    if (!status)
+        status = ascent_make(&run->network, &run->job, deepest, together, &run->drawing.ascent, error);
     return cluster_agree(&run->cluster, status, error);
 }
 
@@ -238,25 +281,33 @@ static double silence(const struct run *run) {
     return run->options.rank_timeout + run->options.batch * flops / 1e10;
 }
 
-/* Kernels round each in their own way: on processors of two kinds the pictures depend on who drew them. Collective. */
-static void warn_of_other_kernels(const struct run *run) {
-    char mine[CLUSTER_TEXT_SIZE], other[CLUSTER_TEXT_SIZE];
-    snprintf(mine, sizeof mine, "%s, %s", winograd_kernels_name(run->network.kernels), gemm_description());
-    int rank = cluster_find_other(&run->cluster, mine, other);
-    if (rank > 0 && run->cluster.rank == 0)
-        fprintf(stderr,
-                "filteratlas: rank %d on %s: computes with %s, rank 0 with %s: their pictures are not the same bytes; "
-                "use nodes of one kind and the same OPENBLAS variables\n",
-                rank, run->cluster.hosts[rank], other, mine);
+/* On processors of two kinds the pictures depend on who drew them. Collective; the same status on all ranks. */
+static int compare_kernels(const struct run *run, struct error *error) {
+    const char *mine = run->drawing.kernels;
+    char other[CLUSTER_TEXT_SIZE];
+    int rank = cluster_find_other(&run->cluster, mine, other), status = STATUS_OK;
+    if (rank < 0)
+        return STATUS_OK;
+    if (run->cluster.rank == 0)
+        status = error_set(error, STATUS_OTHER_JOB,
+                           "rank %d on %s: computes with %s kernels, rank 0 with %s: their pictures are not the same "
+                           "bytes; use nodes of one kind and the same OPENBLAS variables, or give --mixed-kernels",
+                           rank, run->cluster.hosts[rank], other, mine);
+    if (status && run->options.mixed_kernels) {
+        command_say(error->message);
+        status = STATUS_OK;
+    }
+    return cluster_agree(&run->cluster, status, error);
 }
 
 /* What a person should know before it begins. */
 static void print_notices(const struct run *run) {
     const struct shared *shared = &run->shared;
     if (run->damaged)
-        fprintf(stderr,
-                "filteratlas: %s: %d filters are damaged or incomplete in the store; those selected are drawn again\n",
-                run->options.out, run->damaged);
+        command_say_damage(run->options.out, &run->damage, "those selected are drawn again");
+    if (lock_is_linkless(run->lock))
+        fprintf(stderr, "filteratlas: %s: is on a file system without hard links; locks are created exclusively\n",
+                run->options.out);
     if (shared->nodes_without)
         fprintf(
             stderr,
@@ -267,7 +318,9 @@ static void print_notices(const struct run *run) {
 
 /* The files of all layers together, and what there is to say at the end. */
 static int finish(struct run *run, struct error *error) {
-    int status = command_publish_tables(&run->store, &run->options, run->damaged > 0, error);
+    const struct interrupt interrupt = {goes_on, run};
+    int status = command_publish_tables(&run->store, &run->options, run->damaged, &interrupt, error);
+    explain_stop(status, "before the files of all layers were made", error);
     if (status || run->options.quiet)
         return status;
     for (int l = 0; l < VGG_MAX_LAYERS; l++)
@@ -290,14 +343,16 @@ static int draw(struct run *run, struct error *error) {
         .context = &run->progress,
         .lines = run->lines};
     memcpy(coordination.publish, run->selection.layer, sizeof coordination.publish);
-    warn_of_other_kernels(run);
+    int status = compare_kernels(run, error);
+    if (status)
+        return status;
     if (first && !run->options.quiet)
         print_header(run);
     if (first) {
         print_notices(run);
         progress_start(&run->progress, &run->options, &run->weights.net, &run->units);
     }
-    int status = distribute(&run->cluster, &run->drawing, first ? &coordination : NULL, error);
+    status = distribute(&run->cluster, &run->drawing, first ? &coordination : NULL, error);
     if (first) {
         progress_end(&run->progress);
         if (!status)
@@ -317,6 +372,7 @@ static void run_free(struct run *run) {
         store_layer_free(&run->drawn[l]);
         text_free(&run->lines[l]);
     }
+    store_damage_free(&run->damage);
     schedule_free(&run->schedule);
     unit_list_free(&run->units);
     lock_release(run->lock);

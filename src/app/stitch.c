@@ -2,6 +2,7 @@
 #include "filteratlas/app.h"
 #include "filteratlas/gemm.h"
 #include "filteratlas/selection.h"
+#include "filteratlas/stop.h"
 #include "legibility.h"
 
 static int check_layers(const struct store *store, const char *list, struct error *error) {
@@ -16,10 +17,32 @@ static int check_layers(const struct store *store, const char *list, struct erro
     return selection_of_names(list, pointers, count, chosen, error);
 }
 
+static bool goes_on(void *context) {
+    (void)context;
+    return !stop_signal();
+}
+
+/* What was finished before the signal stays; the next stitch makes it again all the same. */
+static int make_files(const struct store *store, const struct options *options, struct error *error) {
+    const struct interrupt interrupt = {goes_on, NULL};
+    int status = command_publish(store, options, &interrupt, error);
+    if (options->legibility && (!status || status == STATUS_FAILURE)) { /* of what is whole */
+        struct error another;
+        int measured = legibility_print(store, options->layers, &interrupt, status ? &another : error);
+        status = status ? status : measured;
+    }
+    if (status == STATUS_STOPPED)
+        error_set(error, STATUS_STOPPED,
+                  "%s: stopped before all files were made, nothing finished is lost; run the same command again",
+                  stop_signal_name(stop_signal()));
+    return status;
+}
+
 int app_stitch(int argc, char **argv) {
     struct options options;
     struct store store;
     struct error error;
+    stop_catch_signals();
     int status = command_options(COMMAND_STITCH, argc, argv, &options);
     if (status || options.help)
         return status;
@@ -28,8 +51,6 @@ int app_stitch(int argc, char **argv) {
     if (!status)
         status = check_layers(&store, options.layers, &error);
     if (!status)
-        status = command_publish(&store, &options, &error);
-    if (!status && options.legibility)
-        status = legibility_print(&store, options.layers, &error);
+        status = make_files(&store, &options, &error);
     return status ? app_report(&error) : STATUS_OK;
 }

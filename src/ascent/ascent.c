@@ -3,6 +3,7 @@
 #include "filteratlas/clock.h"
 #include "recipe.h"
 
+#include <fenv.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -245,11 +246,29 @@ static int gather(struct group *group, int octave, bool still, struct climber **
     return n;
 }
 
-static bool look(struct group *group, int octave, struct network_picture *pictures, int count) {
+/* Losses and gradients of pictures. False if interrupted. */
+static bool take_gradients(struct group *group, int octave, struct network_picture *pictures, int count) {
     struct ascent *a = group->ascent;
     const struct octaves *o = &a->job->octaves;
     return network_gradients(a->network, &a->memory, &a->job->objective, group->layer, o->height[octave],
                              o->width[octave], pictures, count, group->interrupt);
+}
+
+/* The same, with those marked as dead whose way through the network left the range of single precision. The processor
+ * notes that by itself, in the flags of the thread; a look at every activation would take longer. Which of a batch it
+ * was is asked one by one: a filter's result does not depend on its company. */
+static bool look(struct group *group, int octave, struct climber **alive, struct network_picture *pictures, int count) {
+    feclearexcept(FE_OVERFLOW);
+    bool whole = take_gradients(group, octave, pictures, count);
+    if (!whole || !fetestexcept(FE_OVERFLOW))
+        return whole;
+    for (int i = 0; i < count && whole; i++) {
+        feclearexcept(FE_OVERFLOW);
+        whole = take_gradients(group, octave, &pictures[i], 1);
+        if (fetestexcept(FE_OVERFLOW))
+            alive[i]->result->overflowed = alive[i]->result->dead = true;
+    }
+    return whole;
 }
 
 /* One iteration at an octave. False if interrupted. */
@@ -257,10 +276,11 @@ static bool iterate(struct group *group, int octave) {
     struct network_picture pictures[ASCENT_MAX_BATCH];
     struct climber *alive[ASCENT_MAX_BATCH];
     int n = gather(group, octave, false, alive, pictures);
-    if (n && !look(group, octave, pictures, n))
+    if (n && !look(group, octave, alive, pictures, n))
         return false;
     for (int i = 0; i < n; i++)
-        step(group->ascent, octave, alive[i], pictures[i].loss);
+        if (!alive[i]->result->overflowed)
+            step(group->ascent, octave, alive[i], pictures[i].loss);
     return true;
 }
 
@@ -269,7 +289,7 @@ static bool look_again(struct group *group) {
     struct network_picture pictures[ASCENT_MAX_BATCH];
     struct climber *alive[ASCENT_MAX_BATCH];
     int last = group->ascent->job->octaves.steps - 1, n = gather(group, last, true, alive, pictures);
-    if (n && !look(group, last, pictures, n))
+    if (n && !look(group, last, alive, pictures, n))
         return false;
     for (int i = 0; i < n; i++)
         alive[i]->result->loss = pictures[i].loss;
@@ -326,7 +346,7 @@ int ascent_draw(struct ascent *ascent, int layer, const int *filters, int count,
     for (int attempt = 0; attempt <= ascent->job->retries && !status; attempt++) {
         struct group group = {.ascent = ascent, .layer = layer, .interrupt = &interrupt};
         for (int i = 0; i < count; i++) {
-            if (attempt && !results[i].dead)
+            if (attempt && (!results[i].dead || results[i].overflowed))
                 continue;
             results[i] = (struct ascent_result){.filter = filters[i],
                                                 .attempt = attempt,

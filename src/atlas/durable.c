@@ -8,8 +8,24 @@
 #include <unistd.h>
 
 static int failed(const char *what, const char *path, struct error *error) {
-    return error_set(error, STATUS_FAILURE, "%s: cannot be %s: %s; put that right and run the same command again", path,
-                     what, strerror(errno));
+    return error_set(error, STATUS_FAILURE, "%s: cannot be %s: %s; %s", path, what, strerror(errno),
+                     error_write_remedy(errno));
+}
+
+/* What a file system answers that doesn't have the call at all (exFAT, vboxsf, gcsfuse, some network file systems): all
+ * that it can promise is what it has done already. Space, quota, the disk and the network are another matter. */
+bool durable_is_unsupported(int code) {
+    static const int codes[] = {EINVAL, EOPNOTSUPP, ENOTSUP, ENOSYS, ENOTTY, EBADF, EPERM, EACCES, EMLINK, EXDEV};
+    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
+        if (code == codes[i])
+            return true;
+    return false;
+}
+
+/* fsync, for all that is to be said of the file system. Returns 0 or -1 with errno. */
+static int flush(int descriptor) {
+    int result = fsync(descriptor);
+    return result && durable_is_unsupported(errno) ? 0 : result;
 }
 
 static void folder_of(const char *path, char folder[DURABLE_PATH_SIZE]) {
@@ -26,10 +42,20 @@ void durable_part(const char *path, char part[DURABLE_PATH_SIZE]) {
     snprintf(part, DURABLE_PATH_SIZE, "%.*s.%s.part", (int)(name - path), path, name);
 }
 
+/* Flushes a folder; `path` is what the message names. */
+static int sync_folder(const char *folder, const char *path, struct error *error) {
+    int descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (descriptor < 0) /* one that may be written to but not read can't be flushed */
+        return errno == EACCES ? STATUS_OK : failed("flushed", path, error);
+    int status = flush(descriptor) ? failed("flushed", path, error) : STATUS_OK;
+    close(descriptor);
+    return status;
+}
+
 int durable_sync_above(const char *path, struct error *error) {
     char above[DURABLE_PATH_SIZE];
     folder_of(path, above);
-    return durable_sync_folder(above, error);
+    return sync_folder(above, path, error);
 }
 
 int durable_make_folder(const char *path, struct error *error) {
@@ -61,12 +87,14 @@ int durable_write_part(const char *path, const void *bytes, size_t size, struct 
     if (descriptor < 0)
         return failed("written", path, error);
     int status = STATUS_OK;
-    if (write_all(descriptor, bytes, size) || fsync(descriptor))
+    if (write_all(descriptor, bytes, size) || flush(descriptor))
         status = failed("written", path, error);
     if (close(descriptor) && !status)
         status = failed("written", path, error);
+    int code = errno;
     if (status)
         unlink(part);
+    errno = code; /* for a caller with words of its own */
     return status;
 }
 
@@ -76,7 +104,7 @@ int durable_sync_part(const char *path, struct error *error) {
     int descriptor = open(part, O_RDWR);
     if (descriptor < 0)
         return failed("flushed", path, error);
-    int status = fsync(descriptor) ? failed("flushed", path, error) : STATUS_OK;
+    int status = flush(descriptor) ? failed("flushed", path, error) : STATUS_OK;
     if (close(descriptor) && !status)
         status = failed("flushed", path, error);
     return status;
@@ -88,15 +116,7 @@ int durable_publish(const char *path, struct error *error) {
     return rename(part, path) ? failed("renamed into place", path, error) : STATUS_OK;
 }
 
-int durable_sync_folder(const char *folder, struct error *error) {
-    int descriptor = open(folder, O_RDONLY | O_DIRECTORY);
-    if (descriptor < 0) /* one that may be written to but not read can't be flushed */
-        return errno == EACCES ? STATUS_OK : failed("flushed", folder, error);
-    /* Some network file systems refuse fsync on a folder with EINVAL: there the rename itself is what they promise. */
-    int status = fsync(descriptor) && errno != EINVAL ? failed("flushed", folder, error) : STATUS_OK;
-    close(descriptor);
-    return status;
-}
+int durable_sync_folder(const char *folder, struct error *error) { return sync_folder(folder, folder, error); }
 
 int durable_write(const char *path, const void *bytes, size_t size, struct error *error) {
     int status = durable_write_part(path, bytes, size, error);

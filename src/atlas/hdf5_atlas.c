@@ -20,14 +20,15 @@ struct atlas_file {
     char path[DURABLE_PATH_SIZE]; /* its final name */
     int width, height;
     uint8_t *picture; /* [height][width][3] */
+    const struct interrupt *interrupt;
 };
 
 /* What an HDF5 call has come to; errno was 0 before it. */
 static int check(bool good, const struct atlas_file *file, struct error *error) {
     if (good)
         return STATUS_OK;
-    return error_set(error, STATUS_FAILURE, "%s: cannot be written: %s; make room and run the command again",
-                     file->path, errno ? strerror(errno) : "HDF5 gives no reason");
+    return error_set(error, STATUS_FAILURE, "%s: cannot be written: %s; %s", file->path,
+                     errno ? strerror(errno) : "HDF5 gives no reason", error_write_remedy(errno));
 }
 
 /* Properties of an object that doesn't remember when it was made: the same atlas is the same bytes. */
@@ -140,8 +141,11 @@ static int read_picture(const struct atlas_file *file, const char *path, struct 
         status = error_set(error, STATUS_FAILURE,
                            "%s: is %d x %d pixels, not %d x %d as the job says; remove it and run render again", path,
                            width, height, file->width, file->height);
-    for (int y = 0; y < file->height && !status; y++)
-        status = png_reader_row(reader, file->picture + (size_t)y * file->width * CHANNELS, error);
+    for (int y = 0; y < file->height && !status; y++) {
+        status = interrupt_check(file->interrupt, error);
+        if (!status)
+            status = png_reader_row(reader, file->picture + (size_t)y * file->width * CHANNELS, error);
+    }
     png_reader_close(reader);
     return status;
 }
@@ -259,8 +263,9 @@ static int publish(const struct atlas_file *file, struct error *error) {
 }
 
 int hdf5_atlas_write(const struct store *store, const struct store_layer *layers, int count, int width, int height,
-                     const struct hdf5_attribute *attributes, int attributes_count, struct error *error) {
-    struct atlas_file file = {.id = H5I_INVALID_HID, .width = width, .height = height};
+                     const struct hdf5_attribute *attributes, int attributes_count, const struct interrupt *interrupt,
+                     struct error *error) {
+    struct atlas_file file = {.id = H5I_INVALID_HID, .width = width, .height = height, .interrupt = interrupt};
     size_t bytes = (size_t)width * (size_t)height * CHANNELS;
     H5E_auto2_t report;
     void *report_data;

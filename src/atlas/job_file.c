@@ -1,82 +1,93 @@
-/* Opening a store: the folder and its job.txt; and reading that back. */
+/* Opening a store: the folder, its job.txt, and whose both are. */
 #include "filteratlas/store.h"
 
+#include "entries.h"
 #include "filteratlas/text.h"
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-static void job_text(const struct store_entry *job, int entries, struct text *text) {
-    for (int i = 0; i < entries; i++)
-        text_append(text, "%s = %s\n", job[i].name, job[i].value);
-}
+/* job.txt ------------------------------------------------------------------------------------------------------- */
 
-/* The value of a "name = value" line, up to the line's end; NULL if there is none. */
-static const char *find_value(const char *text, const char *name, int *length) {
-    size_t size = strlen(name);
-    for (const char *line = text; line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL)
-        if (!strncmp(line, name, size) && !strncmp(line + size, " = ", 3)) {
-            *length = (int)strcspn(line + size + 3, "\n");
-            return line + size + 3;
-        }
-    return NULL;
-}
-
-static const char *next_line(const char *line) {
-    const char *end = strchr(line, '\n');
-    return end && end[1] ? end + 1 : NULL;
-}
-
-/* Entries that the store's job has and this one has not: options at their default now. */
-static void append_surplus(const char *found, const struct store_entry *job, int entries, struct text *differences) {
-    for (const char *line = *found ? found : NULL; line; line = next_line(line)) {
-        int length = (int)strcspn(line, "\n"), name = 0;
-        while (name < length && strncmp(line + name, " = ", 3))
-            name++;
-        bool known = false;
-        for (int i = 0; i < entries; i++)
-            known |= strlen(job[i].name) == (size_t)name && !strncmp(line, job[i].name, (size_t)name);
-        int value = name + 3 < length ? name + 3 : length;
-        if (!known)
-            text_append(differences, ", %.*s (%.*s there, now the default)", name, line, length - value, line + value);
+/* "name = value" lines; others are nobody's. */
+static void split(struct store_job *job) {
+    char *rest = job->text.bytes;
+    for (char *line; (line = strsep(&rest, "\n"));) {
+        char *equals = strstr(line, " = ");
+        if (!equals)
+            continue;
+        *equals = 0;
+        job->entry[job->count++] = (struct store_entry){line, equals + 3};
     }
 }
 
-static int compare_jobs(const char *folder, const char *found, const struct store_entry *job, int entries,
-                        struct error *error) {
-    struct text differences = {0};
-    for (int i = 0; i < entries; i++) {
-        int length = 0;
-        const char *value = find_value(found, job[i].name, &length);
-        if (!value)
-            text_append(&differences, ", %s (not there, now %s)", job[i].name, job[i].value);
-        else if (strlen(job[i].value) != (size_t)length || strncmp(value, job[i].value, (size_t)length))
-            text_append(&differences, ", %s (%.*s there, now %s)", job[i].name, length, value, job[i].value);
-    }
-    append_surplus(found, job, entries, &differences);
-    int status = STATUS_OK;
-    if (differences.size)
-        status = error_set(error, STATUS_OTHER_JOB, "%s: holds another job, which differs in %s; give another --out",
-                           folder, differences.bytes + 2);
-    text_free(&differences);
+int store_read_job(const char *folder, struct store_job *job, struct error *error) {
+    char path[DURABLE_PATH_SIZE];
+    snprintf(path, sizeof path, "%s/job.txt", folder);
+    int status = text_read_regular(path, &job->text, error);
+    if (status)
+        return status;
+    int lines = 1;
+    for (size_t i = 0; i < job->text.size; i++)
+        lines += job->text.bytes[i] == '\n';
+    job->entry = calloc((size_t)lines, sizeof *job->entry);
+    if (!job->entry)
+        return error_memory(error, lines * (double)sizeof *job->entry, "job.txt");
+    status = sha256_bytes(job->text.bytes, job->text.size, job->digest, error);
+    split(job);
     return status;
 }
 
-/* Notes what the store's users want to know of its job.txt. */
-static int note_job(const struct text *found, struct store *store, struct error *error) {
-    int length;
-    store->rescues = find_value(found->bytes, "dead", &length) != NULL;
-    return sha256_bytes(found->bytes, found->size, store->job_digest, error);
+void store_job_free(struct store_job *job) {
+    text_free(&job->text);
+    free(job->entry);
+    *job = (struct store_job){0};
 }
+
+static const char *find(const struct store_entry *entry, int count, const char *name) {
+    for (int i = 0; i < count; i++)
+        if (!strcmp(entry[i].name, name))
+            return entry[i].value;
+    return NULL;
+}
+
+const char *store_job_value(const struct store_job *job, const char *name) {
+    return find(job->entry, job->count, name);
+}
+
+static bool is_among(const char *name, const char *const *names) {
+    for (; *names; names++)
+        if (!strcmp(*names, name))
+            return true;
+    return false;
+}
+
+void store_job_differences(const struct store_job *found, const struct store_entry *wanted, int entries,
+                           const char *const *except, struct text *differences) {
+    for (int i = 0; i < entries; i++) {
+        const char *value = store_job_value(found, wanted[i].name);
+        if (is_among(wanted[i].name, except))
+            continue;
+        if (!value)
+            text_append(differences, ", %s (not there, now %s)", wanted[i].name, wanted[i].value);
+        else if (strcmp(value, wanted[i].value) != 0)
+            text_append(differences, ", %s (%s there, now %s)", wanted[i].name, value, wanted[i].value);
+    }
+    for (int i = 0; i < found->count; i++) /* options at their default now */
+        if (!find(wanted, entries, found->entry[i].name) && !is_among(found->entry[i].name, except))
+            text_append(differences, ", %s (%s there, now the default)", found->entry[i].name, found->entry[i].value);
+}
+
+/* The folder ---------------------------------------------------------------------------------------------------- */
 
 static int unusable(const char *path, struct error *error) {
     if (errno == ENOSPC || errno == EDQUOT || errno == EIO) /* nothing that another --out would be the answer to */
-        return error_set(error, STATUS_FAILURE,
-                         "%s: cannot be written: %s; put that right and run the same command again", path,
-                         strerror(errno));
+        return error_set(error, STATUS_FAILURE, "%s: cannot be written: %s; %s", path, strerror(errno),
+                         error_write_remedy(errno));
     return error_set(error, STATUS_USAGE, "%s: cannot be used as the output folder: %s; give another --out", path,
                      strerror(errno));
 }
@@ -114,21 +125,8 @@ static int make_folders(const char *folder, struct error *error) {
     return errno || access(path, W_OK | X_OK) ? unusable(path, error) : STATUS_OK;
 }
 
-/* A second render may be starting in the same folder: link() makes job.txt only if it isn't there. */
-static int create_job_file(const struct store *store, const char *path, const struct text *text, struct error *error) {
-    char part[DURABLE_PATH_SIZE], own[DURABLE_PATH_SIZE];
-    snprintf(own, sizeof own, "%s.%ld", path, (long)getpid());
-    int status = durable_write_part(own, text->bytes, text->size, error);
-    if (status)
-        return status;
-    durable_part(own, part);
-    if (link(part, path) && errno != EEXIST)
-        status = unusable(store->folder, error);
-    unlink(part);
-    return status ? status : durable_sync_folder(store->folder, error);
-}
-
 static int set_folder(const char *folder, struct store *store, struct error *error) {
+    *store = (struct store){.lock = NULL};
     if (strlen(folder) >= sizeof store->folder)
         return error_set(error, STATUS_USAGE, "%.40s...: the name of the output folder is too long", folder);
     strcpy(store->folder, folder);
@@ -138,69 +136,157 @@ static int set_folder(const char *folder, struct store *store, struct error *err
     return STATUS_OK;
 }
 
-int store_open(const char *folder, const struct store_entry *job, int entries, struct store *store,
-               struct error *error) {
-    struct text wanted = {0}, found = {0};
+/* Whether a folder of DIR/KIND has a file of such a name. */
+static bool has_file(const struct store *store, const char *kind, bool (*wanted)(const char *name)) {
+    char top[DURABLE_PATH_SIZE], path[DURABLE_PATH_SIZE + 256];
+    bool found = false;
+    snprintf(top, sizeof top, "%s/%s", store->folder, kind);
+    struct entries layers = entries_read(top, ENTRIES_FOLDERS, entries_may_be_layer);
+    for (int i = 0; i < layers.count && !found; i++) {
+        snprintf(path, sizeof path, "%s/%s", top, layers.entry[i]->d_name);
+        struct entries files = entries_read(path, ENTRIES_FILES, wanted);
+        found = files.count > 0;
+        entries_free(&files);
+    }
+    entries_free(&layers);
+    return found;
+}
+
+/* Whether something was drawn. Pictures without a record are what a process that was killed leaves: they count too, for
+ * a picture of one job must not lie among those of another. */
+static bool is_drawn(const struct store *store) {
+    return has_file(store, "units", entries_is_record) || has_file(store, "filters", entries_is_picture);
+}
+
+/* Whose it is ---------------------------------------------------------------------------------------------------- */
+
+static const char JOB_LOCK[] = "job";
+
+static int lock_job(const struct store *store, const struct lock_patience *patience, struct lock **lock,
+                    struct error *error) {
+    static const char *const names[] = {JOB_LOCK};
+    struct lock_patience long_one = patience ? *patience : (struct lock_patience){0};
+    long_one.seconds = LOCK_LONG_SECONDS; /* who has it keeps it for moments */
+    return lock_take(store->folder, names, 1, &long_one, lock, error);
+}
+
+/* What differs between the job there and the one wanted; "" if nothing does. A job.txt that isn't there differs. */
+static int compare(const struct store *store, const struct store_entry *wanted, int entries, bool *there,
+                   struct text *differences, struct error *error) {
+    static const char *const none[] = {NULL};
+    struct store_job found = {0};
+    *there = exists(store->folder, "job.txt");
+    int status = *there ? store_read_job(store->folder, &found, error) : STATUS_OK;
+    if (!status && *there)
+        store_job_differences(&found, wanted, entries, none, differences);
+    store_job_free(&found);
+    return status;
+}
+
+static int write_job(const struct store *store, const struct store_entry *job, int entries, struct error *error) {
     char path[DURABLE_PATH_SIZE];
-    store->lock = NULL;
-    store->goes_on = NULL;
+    struct text text = {0};
+    snprintf(path, sizeof path, "%s/job.txt", store->folder);
+    for (int i = 0; i < entries; i++)
+        text_append(&text, "%s = %s\n", job[i].name, job[i].value);
+    int status = durable_write(path, text.bytes, text.size, error);
+    text_free(&text);
+    return status;
+}
+
+/* With the job's lock: makes job.txt, or that of a job that never drew anything anew. */
+static int claim(const struct store *store, const struct store_entry *job, int entries,
+                 const struct lock_patience *patience, struct error *error) {
+    struct text differences = {0};
+    bool there, held = false;
+    int status = compare(store, job, entries, &there, &differences, error);
+    bool free_to_take = !is_drawn(store) && (!there || differences.size);
+    if (!status && free_to_take && there)
+        status = lock_find_any(store->folder, JOB_LOCK, patience ? patience->interrupt : NULL, &held, error);
+    if (!status && free_to_take && !held)
+        status = write_job(store, job, entries, error);
+    text_free(&differences);
+    return status;
+}
+
+static int claim_alone(const struct store *store, const struct store_entry *job, int entries,
+                       const struct lock_patience *patience, struct error *error) {
+    struct lock *lock;
+    int status = lock_job(store, patience, &lock, error);
+    if (!status)
+        status = claim(store, job, entries, patience, error);
+    lock_release(lock);
+    return status;
+}
+
+static int note_digest(struct store *store, struct error *error) {
+    struct store_job job = {0};
+    int status = store_read_job(store->folder, &job, error);
+    strcpy(store->job_digest, job.digest);
+    store_job_free(&job);
+    return status;
+}
+
+/* Whether the job there is the one wanted. */
+static int check_job(const struct store *store, const struct store_entry *job, int entries, struct error *error) {
+    struct text differences = {0};
+    bool there;
+    int status = compare(store, job, entries, &there, &differences, error);
+    if (!status && !there)
+        status = error_set(error, STATUS_USAGE, "%s: holds pictures but no job.txt; give another --out", store->folder);
+    if (!status && differences.size)
+        status = error_set(error, STATUS_OTHER_JOB, "%s: holds another job, which differs in %s; give another --out",
+                           store->folder, differences.bytes + 2);
+    text_free(&differences);
+    return status;
+}
+
+/* Several renders may be starting in the same folder: the job's lock decides which of them writes job.txt. A folder
+ * with pictures is only looked at. */
+int store_open(const char *folder, const struct store_entry *job, int entries, const struct lock_patience *patience,
+               struct store *store, struct error *error) {
     int status = set_folder(folder, store, error);
     if (!status)
         status = make_folders(store->folder, error);
     if (status)
         return status;
-    snprintf(path, sizeof path, "%s/job.txt", store->folder);
-    job_text(job, entries, &wanted);
-    if (!exists(folder, "job.txt") && (exists(folder, "filters") || exists(folder, "units")))
-        status = error_set(error, STATUS_USAGE, "%s: holds pictures but no job.txt; give another --out", folder);
-    if (!status && !exists(folder, "job.txt"))
-        status = create_job_file(store, path, &wanted, error);
+    if (!is_drawn(store) && check_job(store, job, entries, error))
+        status = claim_alone(store, job, entries, patience, error);
     if (!status)
-        status = text_read(path, &found, error);
-    if (!status)
-        status = compare_jobs(folder, found.bytes, job, entries, error);
-    if (!status)
-        status = note_job(&found, store, error);
-    text_free(&wanted);
-    text_free(&found);
-    return status;
+        status = check_job(store, job, entries, error);
+    return status ? status : note_digest(store, error);
 }
 
 int store_open_existing(const char *folder, struct store *store, struct error *error) {
-    struct text found = {0};
-    char path[DURABLE_PATH_SIZE];
-    store->lock = NULL;
-    store->goes_on = NULL;
     int status = set_folder(folder, store, error);
     if (status)
         return status;
-    snprintf(path, sizeof path, "%s/job.txt", store->folder);
     if (access(folder, F_OK))
-        status = error_set(error, STATUS_USAGE, "%s: no such folder; give the --out of a render", folder);
-    else if (text_read(path, &found, error))
-        status = error_set(error, STATUS_USAGE,
-                           "%s: holds no atlas (no readable job.txt in it); give the --out of a render", folder);
-    else
-        status = note_job(&found, store, error);
-    text_free(&found);
+        return error_set(error, STATUS_USAGE, "%s: no such folder; give the --out of a render", folder);
+    if (note_digest(store, error))
+        return error_set(error, STATUS_USAGE,
+                         "%s: holds no atlas (no readable job.txt in it); give the --out of a render", folder);
+    return STATUS_OK;
+}
+
+/* Whether job.txt is still the one that was opened: before the layers' locks were taken, another job could take a
+ * folder in which nothing was drawn. Now none can, for it would see them. */
+static int confirm(const struct store *store, const struct lock_patience *patience, struct error *error) {
+    struct store now = *store;
+    struct lock *lock = NULL;
+    int status = is_drawn(store) ? STATUS_OK : lock_job(store, patience, &lock, error);
+    if (!status)
+        status = note_digest(&now, error);
+    if (!status && strcmp(now.job_digest, store->job_digest) != 0)
+        status = error_set(error, STATUS_OTHER_JOB, "%s: another job was begun in it just now; give another --out",
+                           store->folder);
+    lock_release(lock);
     return status;
 }
 
-int store_read_job(const struct store *store, struct text *text, struct store_entry *entries, int most, int *count,
-                   struct error *error) {
-    char path[DURABLE_PATH_SIZE];
-    *count = 0;
-    snprintf(path, sizeof path, "%s/job.txt", store->folder);
-    int status = text_read(path, text, error);
-    if (status)
-        return status;
-    char *rest = text->bytes;
-    for (char *line; (line = strsep(&rest, "\n")) && *count < most;) {
-        char *equals = strstr(line, " = ");
-        if (!equals)
-            continue;
-        *equals = 0;
-        entries[(*count)++] = (struct store_entry){line, equals + 3};
-    }
-    return STATUS_OK;
+int store_begin(struct store *store, const char *const *layers, int count, const struct lock_patience *patience,
+                struct lock **lock, struct error *error) {
+    int status = lock_take(store->folder, layers, count, patience, lock, error);
+    store->lock = *lock;
+    return status ? status : confirm(store, patience, error);
 }

@@ -2,12 +2,13 @@
 
 #include "filteratlas/clock.h"
 #include "filteratlas/durable.h"
-#include "filteratlas/text.h"
+#include "filteratlas/thread.h"
+#include "lock_file.h"
+#include "lock_owner.h"
 
+#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <pthread.h>
-#include <signal.h>
+#include <math.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,210 +16,30 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { HOST_SIZE = 256, PLACE_SIZE = 128, OWNER_TEXT_SIZE = 512 };
+enum { HEART_STACK = 256 << 10 };
 
-static const double BEAT_SECONDS = 2, DEAD_SECONDS = 20, ENDING_SECONDS = 3, PATIENCE_SECONDS = 600;
-
-/* Who holds a lock. */
-struct owner {
-    char host[HOST_SIZE];
-    long pid;
-    unsigned long long start;
-    char place[PLACE_SIZE];
-    unsigned long beat;
-};
+static const double BEAT_SECONDS = 2, DEAD_SECONDS = 20, STILL_SECONDS = 10, SAY_SECONDS = 1, POLL_SECONDS = 0.1;
 
 struct lock {
     struct owner self;
-    int count;
-    char (*path)[DURABLE_PATH_SIZE]; /* [count] */
+    int count;              /* of the files that are ours */
+    struct lock_file *file; /* [wanted] */
     pthread_t heart;
-    pthread_mutex_t mutex;
+    pthread_mutex_t mutex; /* of count, self.beat and ending */
     pthread_cond_t ended;
     bool ending;
     atomic_bool lost;
+    _Atomic double beaten; /* when, seconds of the monotonic clock */
 };
-
-/* Start time of a process, field 22 of /proc/PID/stat (proc(5)); the name in field 2 may hold blanks and brackets. 0 if
- * there is none, or a zombie, which may last where the first process of a container reaps nothing. */
-static unsigned long long start_time(long pid) {
-    char path[64], line[1024], condition = 0;
-    unsigned long long start = 0;
-    snprintf(path, sizeof path, "/proc/%ld/stat", pid);
-    FILE *file = fopen(path, "r");
-    if (!file)
-        return 0;
-    const char *end = fgets(line, sizeof line, file) ? strrchr(line, ')') : NULL;
-    if (end)
-        sscanf(end + 1, " %c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu", &condition,
-               &start);
-    fclose(file);
-    return condition == 'Z' || condition == 'X' ? 0 : start;
-}
-
-/* The kernel's boot and this process's pid namespace: where both are the same, pids mean the same. */
-static void find_place(char place[PLACE_SIZE]) {
-    char boot[64] = "unknown", namespace[48] = "";
-    FILE *file = fopen("/proc/sys/kernel/random/boot_id", "r");
-    if (file && fscanf(file, "%63s", boot) != 1)
-        snprintf(boot, sizeof boot, "unknown");
-    if (file)
-        fclose(file);
-    if (readlink("/proc/self/ns/pid", namespace, sizeof namespace - 1) < 0)
-    namespace[0] = 0;
-    snprintf(place, PLACE_SIZE, "%s/%s", boot, namespace);
-}
-
-static struct owner find_self(void) {
-    struct owner self = {.pid = (long)getpid(), .start = start_time((long)getpid())};
-    gethostname(self.host, sizeof self.host - 1);
-    find_place(self.place);
-    return self;
-}
-
-static int format_owner(const struct owner *owner, char text[OWNER_TEXT_SIZE]) {
-    return snprintf(text, OWNER_TEXT_SIZE, "%s %ld %llu %s %010lu\n", owner->host, owner->pid, owner->start,
-                    owner->place, owner->beat);
-}
-
-static bool read_owner(const char *path, struct owner *owner) {
-    struct text text = {0};
-    struct error ignored;
-    *owner = (struct owner){0};
-    bool whole = text_read(path, &text, &ignored) == STATUS_OK &&
-                 sscanf(text.bytes, "%255s %ld %llu %127s %lu", owner->host, &owner->pid, &owner->start, owner->place,
-                        &owner->beat) == 5;
-    text_free(&text);
-    return whole;
-}
-
-static bool is_same(const struct owner *a, const struct owner *b) {
-    return !strcmp(a->host, b->host) && a->pid == b->pid && a->start == b->start && !strcmp(a->place, b->place);
-}
-
-/* Taking -------------------------------------------------------------------------------------------------------- */
-
-enum verdict { OWNER_GONE, OWNER_LIVES, OWNER_UNKNOWN };
-
-/* What can be known of an owner at once. */
-static enum verdict judge_at_once(const struct owner *owner, const struct owner *self) {
-    if (strcmp(owner->place, self->place) != 0)
-        return OWNER_UNKNOWN;
-    bool exists = kill((pid_t)owner->pid, 0) == 0 || errno == EPERM;
-    return exists && start_time(owner->pid) == owner->start ? OWNER_LIVES : OWNER_GONE;
-}
-
-/* Watches a lock until its owner is known to live or not. */
-static enum verdict judge(const char *path, const struct owner *owner, const struct owner *self) {
-    enum verdict verdict = judge_at_once(owner, self);
-    for (double start = clock_now(); verdict == OWNER_UNKNOWN; clock_pause(0.2)) {
-        struct owner again;
-        if (!read_owner(path, &again) || !is_same(&again, owner))
-            return OWNER_GONE;
-        if (again.beat != owner->beat)
-            return OWNER_LIVES;
-        if (clock_now() - start > DEAD_SECONDS)
-            return OWNER_GONE;
-    }
-    return verdict;
-}
-
-/* *made: whether the lock is ours now. It is written elsewhere first: what others see of it is whole. */
-static int try_link(const char *path, const struct owner *self, bool *made, struct error *error) {
-    char own[DURABLE_PATH_SIZE], part[DURABLE_PATH_SIZE], text[OWNER_TEXT_SIZE];
-    snprintf(own, sizeof own, "%s.%s.%ld", path, self->host, self->pid);
-    int length = format_owner(self, text), status = durable_write_part(own, text, (size_t)length, error);
-    if (status)
-        return status;
-    durable_part(own, part);
-    *made = link(part, path) == 0;
-    if (!*made && errno != EEXIST)
-        status = error_set(error, STATUS_FAILURE, "%s: cannot be made: %s; check the folder and run again", path,
-                           strerror(errno));
-    unlink(part);
-    return status;
-}
-
-/* Removes a lock whose owner is dead (or, with dead NULL, that can't be read). Only the holder of PATH.break does so,
- * and only a dead owner's lock is ever removed by others: so what it finds there is what it removes. */
-static int put_away(const char *path, const struct owner *dead, const struct owner *self, struct error *error) {
-    char breaker[DURABLE_PATH_SIZE];
-    struct owner found;
-    bool made = false;
-    snprintf(breaker, sizeof breaker, "%s.break", path);
-    int status = try_link(breaker, self, &made, error);
-    if (status)
-        return status;
-    if (made) {
-        bool readable = read_owner(path, &found);
-        if (dead ? readable && is_same(&found, dead) : !readable)
-            unlink(path);
-        unlink(breaker);
-    } else if (!read_owner(breaker, &found) || judge(breaker, &found, self) == OWNER_GONE) {
-        unlink(breaker); /* its maker died within these few lines */
-    }
-    return STATUS_OK;
-}
-
-/* A lock that can't be read was just released, or was cut short by a crash: then it goes after a while. */
-static int wait_for_readable(const char *path, const struct owner *self, double *readable, struct error *error) {
-    clock_pause(0.05);
-    if (access(path, F_OK))
-        *readable = clock_now();
-    return clock_now() - *readable > DEAD_SECONDS ? put_away(path, NULL, self, error) : STATUS_OK;
-}
-
-/* *dead: the last owner found dead, whose further locks need no watching. */
-static int take_one(const char *folder, const char *name, const char *path, const struct owner *self,
-                    const struct lock_patience *patience, struct owner *dead, struct error *error) {
-    double start = clock_now(), readable = start;
-    for (;;) {
-        struct owner owner;
-        bool made = false;
-        int status = try_link(path, self, &made, error);
-        if (status || made)
-            return status;
-        if (!read_owner(path, &owner)) {
-            status = wait_for_readable(path, self, &readable, error);
-            if (status)
-                return status;
-            continue;
-        }
-        readable = clock_now();
-        if (is_same(&owner, dead) || judge(path, &owner, self) == OWNER_GONE) {
-            struct owner left;
-            if (read_owner(path, &left) && is_same(&left, &owner))
-                *dead = owner; /* and not one that has just released it */
-            status = put_away(path, &owner, self, error);
-            if (status)
-                return status;
-        } else if (patience && patience->goes_on && !patience->goes_on(patience->context))
-            return error_set(error, STATUS_STOPPED, "stopped");
-        else if (clock_now() - start > (patience ? PATIENCE_SECONDS : ENDING_SECONDS))
-            return error_set(error, STATUS_FAILURE,
-                             "%s: %s is being written by process %ld on %s; wait for it, or give other --layers or "
-                             "another --out",
-                             folder, name, owner.pid, owner.host);
-        else
-            clock_pause(0.1);
-    }
-}
 
 /* Keeping ------------------------------------------------------------------------------------------------------- */
 
-static void beat_one(struct lock *lock, const char *path) {
-    struct owner found;
-    char text[OWNER_TEXT_SIZE];
-    if (!read_owner(path, &found) || !is_same(&found, &lock->self)) {
-        atomic_store(&lock->lost, true);
-        return;
-    }
-    int length = format_owner(&lock->self, text), descriptor = open(path, O_WRONLY);
-    if (descriptor < 0)
-        return; /* a full or flaky file system: the next beat may come through */
-    if (pwrite(descriptor, text, (size_t)length, 0) < 0)
-        lock->self.beat--;
-    close(descriptor);
+static void beat_all(struct lock *lock) {
+    lock->self.beat++;
+    for (int i = 0; i < lock->count; i++)
+        if (!lock_file_beat(&lock->file[i], &lock->self))
+            atomic_store(&lock->lost, true);
+    atomic_store(&lock->beaten, clock_now());
 }
 
 static void *beat(void *context) {
@@ -226,71 +47,285 @@ static void *beat(void *context) {
     pthread_mutex_lock(&lock->mutex);
     while (!lock->ending) {
         struct timespec until;
-        clock_gettime(CLOCK_REALTIME, &until);
+        clock_gettime(CLOCK_MONOTONIC, &until);
         until.tv_sec += (time_t)BEAT_SECONDS;
         pthread_cond_timedwait(&lock->ended, &lock->mutex, &until);
-        lock->self.beat++;
-        for (int i = 0; i < lock->count && !lock->ending; i++)
-            beat_one(lock, lock->path[i]);
+        if (!lock->ending)
+            beat_all(lock);
     }
     pthread_mutex_unlock(&lock->mutex);
     return NULL;
 }
 
-static void give_back(const struct lock *lock, int count) {
-    struct owner found;
-    for (int i = 0; i < count; i++)
-        if (read_owner(lock->path[i], &found) && is_same(&found, &lock->self))
-            unlink(lock->path[i]);
+/* From now on every file that is counted is kept alive. */
+static int start_heart(struct lock *lock, struct error *error) {
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC); /* the system's clock may be set in between */
+    pthread_mutex_init(&lock->mutex, NULL);
+    pthread_cond_init(&lock->ended, &attributes);
+    pthread_condattr_destroy(&attributes);
+    atomic_store(&lock->beaten, clock_now());
+    return thread_start(&lock->heart, HEART_STACK, beat, lock, error);
 }
 
-static int take_all(const char *folder, const char *const *names, const struct lock_patience *patience,
-                    struct lock *lock, struct error *error) {
-    struct owner dead = {0};
-    for (int i = 0; i < lock->count; i++) {
-        snprintf(lock->path[i], sizeof *lock->path, "%s/units/.%s.lock", folder, names[i]);
-        int status = take_one(folder, names[i], lock->path[i], &lock->self, patience, &dead, error);
-        if (status) {
-            give_back(lock, i);
-            return status;
-        }
+static void keep(struct lock *lock) {
+    pthread_mutex_lock(&lock->mutex);
+    lock->count++;
+    pthread_mutex_unlock(&lock->mutex);
+}
+
+/* A process that was stopped for long may be running again before its heart is: then it looks for itself. */
+bool lock_is_lost(const struct lock *lock) {
+    if (!lock)
+        return false;
+    struct lock *own = (struct lock *)lock; /* what is known of it changes, not what it is */
+    if (clock_now() - atomic_load(&lock->beaten) > STILL_SECONDS) {
+        pthread_mutex_lock(&own->mutex);
+        beat_all(own);
+        pthread_mutex_unlock(&own->mutex);
     }
+    return atomic_load(&lock->lost);
+}
+
+bool lock_is_linkless(const struct lock *lock) {
+    for (int i = 0; lock && i < lock->count; i++)
+        if (lock->file[i].linkless)
+            return true;
+    return false;
+}
+
+/* Watching ------------------------------------------------------------------------------------------------------ */
+
+/* What is seen of a lock's file from one look to the next. */
+struct watch {
+    const struct owner *self;
+    struct owner seen;
+    bool beats;        /* it did, while it was looked at */
+    double still;      /* seconds since the last change */
+    double unreadable; /* seconds since it could be read */
+    struct owner dead; /* the last owner found dead, whose further locks need no watching */
+};
+
+/* Sleeps between two looks. Returns the seconds that count as waited: few where this process itself was stopped. */
+static double pause_between(struct watch *watch) {
+    double start = clock_now();
+    clock_pause(POLL_SECONDS);
+    double waited = fmin(clock_now() - start, 10 * POLL_SECONDS);
+    watch->still += waited;
+    watch->unreadable += waited;
+    return waited;
+}
+
+static enum owner_verdict observe(struct watch *watch, const struct owner *owner) {
+    enum owner_verdict verdict = owner_judge(owner, watch->self);
+    watch->unreadable = 0;
+    if (verdict != OWNER_UNKNOWN)
+        return verdict;
+    if (owner_is_same(owner, &watch->dead))
+        return OWNER_GONE;
+    bool same = owner_is_same(owner, &watch->seen), changed = !same || owner->beat != watch->seen.beat;
+    watch->beats = same && (watch->beats || changed);
+    watch->still = changed ? 0 : watch->still;
+    watch->seen = *owner;
+    if (watch->still > DEAD_SECONDS)
+        return OWNER_GONE;
+    return watch->beats ? OWNER_LIVES : OWNER_UNKNOWN;
+}
+
+/* Whether the file is what was found dead: of that owner, or (NULL) of nobody that can be read. */
+static bool is_the_dead(const char *path, const struct owner *dead) {
+    struct owner found;
+    enum owner_reading reading = owner_read(path, &found);
+    return dead ? reading == OWNER_READ && owner_is_same(&found, dead) : reading == OWNER_UNREADABLE;
+}
+
+/* Taking -------------------------------------------------------------------------------------------------------- */
+
+/* An attempt to take one lock. */
+struct attempt {
+    const char *folder, *name;
+    const struct lock_patience *patience;
+    struct lock_file *file;
+    struct watch *watch;
+    struct watch breaker; /* of PATH.break */
+    double waited;        /* seconds */
+    bool said;
+};
+
+/* A sentence on what is waited for, once. */
+static void say(struct attempt *attempt, const char *format, const struct owner *owner) {
+    char sentence[DURABLE_PATH_SIZE + OWNER_TEXT_SIZE];
+    if (attempt->said || attempt->waited < SAY_SECONDS || !attempt->patience->say)
+        return;
+    snprintf(sentence, sizeof sentence, format, attempt->folder, owner->pid, owner->host, attempt->name);
+    attempt->patience->say(sentence);
+    attempt->said = true;
+}
+
+static int wait_on(struct attempt *attempt, struct error *error) {
+    int status = interrupt_check(attempt->patience->interrupt, error);
+    if (status)
+        return status;
+    double waited = pause_between(attempt->watch);
+    attempt->waited += waited;
+    attempt->breaker.still += waited;
+    attempt->breaker.unreadable += waited;
     return STATUS_OK;
+}
+
+/* Removes PATH.break of a process that died within the few lines in which it had it. Others may be at it: it is moved
+ * away first, by one of them, and if it was a new one, made meanwhile, put back. */
+static void remove_breaker(const char *path, const struct owner *dead, const struct owner *self) {
+    char grave[DURABLE_PATH_SIZE];
+    snprintf(grave, sizeof grave, "%s.%s.%ld", path, self->host, self->pid);
+    if (!is_the_dead(path, dead) || rename(path, grave))
+        return;
+    if (!is_the_dead(grave, dead) && link(grave, path))
+        return; /* and the name is taken again: its maker finds its own gone */
+    unlink(grave);
+}
+
+/* Another process is breaking the lock; it has died if it takes long. */
+static int wait_for_breaker(struct attempt *attempt, const char *path, struct error *error) {
+    struct owner found;
+    enum owner_reading reading = owner_read(path, &found);
+    if (reading == OWNER_READ && observe(&attempt->breaker, &found) == OWNER_GONE)
+        remove_breaker(path, &found, attempt->watch->self);
+    else if (reading == OWNER_UNREADABLE && attempt->breaker.unreadable > DEAD_SECONDS)
+        remove_breaker(path, NULL, attempt->watch->self);
+    return wait_on(attempt, error);
+}
+
+static int cannot_remove(const char *path, struct error *error) {
+    return error_set(error, STATUS_FAILURE, "%s: cannot be removed: %s; remove it and run the same command again", path,
+                     strerror(errno));
+}
+
+/* Removes a lock whose owner is dead (or, with dead NULL, that can't be read). Only the holder of PATH.break does so,
+ * and only a dead owner's lock is ever removed by others: so what it finds there is what it removes. */
+static int put_away(struct attempt *attempt, const struct owner *dead, struct error *error) {
+    const struct owner *self = attempt->watch->self;
+    char path[DURABLE_PATH_SIZE];
+    struct lock_file breaker;
+    bool made = false;
+    snprintf(path, sizeof path, "%s.break", attempt->file->path);
+    int status = lock_file_prepare(attempt->folder, path, self, &breaker, error);
+    if (!status)
+        status = lock_file_make(attempt->folder, self, &breaker, &made, error);
+    if (made && is_the_dead(attempt->file->path, dead) && unlink(attempt->file->path) && errno != ENOENT)
+        status = cannot_remove(attempt->file->path, error);
+    if (made)
+        lock_file_remove(&breaker, self);
+    else
+        lock_file_abandon(&breaker);
+    return status || made ? status : wait_for_breaker(attempt, path, error);
+}
+
+/* The lock of an owner that is there. */
+static int meet(struct attempt *attempt, const struct owner *owner, struct error *error) {
+    switch (observe(attempt->watch, owner)) {
+    case OWNER_GONE:
+        if (is_the_dead(attempt->file->path, owner))
+            attempt->watch->dead = *owner; /* and not one that has just released it */
+        return put_away(attempt, owner, error);
+    case OWNER_LIVES:
+        if (attempt->waited > fmax(attempt->patience->seconds, LOCK_ENDING_SECONDS))
+            return error_set(error, STATUS_FAILURE,
+                             "%s: %s is being written by process %ld on %s; wait for it, or give other --layers or "
+                             "another --out",
+                             attempt->folder, attempt->name, owner->pid, owner->host);
+        if (attempt->patience->seconds > LOCK_ENDING_SECONDS) /* else the error says it soon */
+            say(attempt, "%s: waiting for process %ld on %s, which is writing %s", owner);
+        break;
+    default:
+        say(attempt, "%s: looking for up to 20 s whether process %ld on %s, which was writing %s, is alive", owner);
+    }
+    return wait_on(attempt, error);
+}
+
+static int take_one(struct attempt *attempt, struct error *error) {
+    for (;;) {
+        struct owner owner;
+        bool made = false;
+        int status = lock_file_make(attempt->folder, attempt->watch->self, attempt->file, &made, error);
+        if (status || made)
+            return status;
+        switch (owner_read(attempt->file->path, &owner)) {
+        case OWNER_READ:
+            status = meet(attempt, &owner, error);
+            break;
+        case OWNER_NO_FILE: /* just released */
+            attempt->watch->unreadable = 0;
+            break;
+        default: /* being written, or cut short by a crash: then it goes after a while */
+            status =
+                attempt->watch->unreadable > DEAD_SECONDS ? put_away(attempt, NULL, error) : wait_on(attempt, error);
+        }
+        if (status)
+            return status;
+    }
+}
+
+static void lock_path(const char *folder, const char *name, char path[DURABLE_PATH_SIZE]) {
+    snprintf(path, DURABLE_PATH_SIZE, "%s/units/.%s.lock", folder, name);
+}
+
+static int take_all(const char *folder, const char *const *names, int count, const struct lock_patience *patience,
+                    struct lock *lock, struct error *error) {
+    struct watch watch = {.self = &lock->self};
+    int status = STATUS_OK;
+    for (int i = 0; i < count && !status; i++) {
+        char path[DURABLE_PATH_SIZE];
+        struct attempt attempt = {folder, names[i], patience, &lock->file[i], &watch, {.self = &lock->self}, 0, false};
+        lock_path(folder, names[i], path);
+        watch.still = watch.unreadable = 0;
+        status = lock_file_prepare(folder, path, &lock->self, &lock->file[i], error);
+        if (!status)
+            status = take_one(&attempt, error);
+        if (status)
+            lock_file_abandon(&lock->file[i]);
+        else
+            keep(lock);
+    }
+    return status;
+}
+
+static struct lock *make(int count) {
+    struct lock *lock = calloc(1, sizeof *lock);
+    if (lock && !(lock->file = calloc((size_t)count + 1, sizeof *lock->file))) {
+        free(lock);
+        lock = NULL;
+    }
+    return lock;
 }
 
 int lock_take(const char *folder, const char *const *names, int count, const struct lock_patience *patience,
               struct lock **lock, struct error *error) {
+    static const struct lock_patience little = {0};
     char units[DURABLE_PATH_SIZE];
+    *lock = NULL;
     snprintf(units, sizeof units, "%s/units", folder);
     int status = durable_make_folder(units, error);
-    struct lock *l = calloc(1, sizeof *l);
-    *lock = NULL;
-    if (!status && (!l || !(l->path = calloc((size_t)count + 1, sizeof *l->path))))
-        status = error_memory(error, count * (double)sizeof *l->path, "locks");
-    if (!status) {
-        l->self = find_self();
-        l->count = count;
-        status = take_all(folder, names, patience, l, error);
-    }
+    if (status)
+        return status;
+    struct lock *l = make(count);
+    if (!l)
+        return error_memory(error, count * (double)sizeof *l->file, "locks");
+    l->self = owner_find_self();
+    status = start_heart(l, error);
     if (status) {
-        if (l)
-            free(l->path);
+        free(l->file);
         free(l);
         return status;
     }
-    pthread_mutex_init(&l->mutex, NULL);
-    pthread_cond_init(&l->ended, NULL);
-    if (pthread_create(&l->heart, NULL, beat, l)) {
-        give_back(l, count);
-        free(l->path);
-        free(l);
-        return error_set(error, STATUS_FAILURE, "no further thread can be started; raise the limit on processes");
-    }
-    *lock = l;
-    return STATUS_OK;
+    status = take_all(folder, names, count, patience ? patience : &little, l, error);
+    if (status)
+        lock_release(l);
+    else
+        *lock = l;
+    return status;
 }
-
-bool lock_is_lost(const struct lock *lock) { return lock && atomic_load(&lock->lost); }
 
 void lock_release(struct lock *lock) {
     if (!lock)
@@ -300,7 +335,57 @@ void lock_release(struct lock *lock) {
     pthread_cond_broadcast(&lock->ended);
     pthread_mutex_unlock(&lock->mutex);
     pthread_join(lock->heart, NULL);
-    give_back(lock, lock->count);
-    free(lock->path);
+    pthread_mutex_destroy(&lock->mutex);
+    pthread_cond_destroy(&lock->ended);
+    for (int i = 0; i < lock->count; i++)
+        lock_file_remove(&lock->file[i], &lock->self);
+    free(lock->file);
     free(lock);
+}
+
+/* All locks of a store ------------------------------------------------------------------------------------------- */
+
+static int is_lock(const struct dirent *entry) {
+    const char *dot = strrchr(entry->d_name, '.');
+    return entry->d_name[0] == '.' && dot != entry->d_name && !strcmp(dot, ".lock");
+}
+
+static int watch_one(const char *path, struct watch *watch, const struct interrupt *interrupt, bool *held,
+                     struct error *error) {
+    struct owner owner;
+    enum owner_verdict verdict = OWNER_UNKNOWN;
+    watch->still = 0;
+    while (verdict == OWNER_UNKNOWN && owner_read(path, &owner) == OWNER_READ) {
+        int status = interrupt_check(interrupt, error);
+        if (status)
+            return status;
+        verdict = observe(watch, &owner);
+        if (verdict == OWNER_UNKNOWN)
+            pause_between(watch);
+    }
+    if (verdict == OWNER_GONE)
+        watch->dead = owner;
+    *held = verdict == OWNER_LIVES && !owner_is_same(&owner, watch->self);
+    return STATUS_OK;
+}
+
+int lock_find_any(const char *folder, const char *except, const struct interrupt *interrupt, bool *held,
+                  struct error *error) {
+    char units[DURABLE_PATH_SIZE], spared[DURABLE_PATH_SIZE];
+    const struct owner self = owner_find_self();
+    struct watch watch = {.self = &self};
+    struct dirent **entries = NULL;
+    snprintf(units, sizeof units, "%s/units", folder);
+    lock_path(folder, except, spared);
+    int count = scandir(units, &entries, is_lock, alphasort), status = STATUS_OK;
+    *held = false;
+    for (int i = 0; i < count; i++) {
+        char path[DURABLE_PATH_SIZE + 256];
+        snprintf(path, sizeof path, "%s/%s", units, entries[i]->d_name);
+        if (!status && !*held && strcmp(path, spared) != 0)
+            status = watch_one(path, &watch, interrupt, held, error);
+        free(entries[i]);
+    }
+    free(entries);
+    return status;
 }

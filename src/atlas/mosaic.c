@@ -13,9 +13,11 @@
 
 static int write_black_rows(struct png_writer *writer, struct strip *strip, int rows, struct error *error) {
     int status = STATUS_OK;
-    strip_black_row(strip);
-    for (int y = 0; y < rows && !status; y++)
-        status = png_writer_row(writer, strip->row, error);
+    for (int y = 0; y < rows && !status; y++) {
+        status = strip_black_row(strip, error);
+        if (!status)
+            status = png_writer_row(writer, strip->row, error);
+    }
     return status;
 }
 
@@ -110,14 +112,14 @@ bool mosaic_find(const struct store *store, const char *layer, char path[DURABLE
 }
 
 int mosaic_write(const struct store *store, const struct store_layer *layer, const struct mosaic_options *options,
-                 struct mosaic *mosaic, struct error *error) {
+                 const struct interrupt *interrupt, struct mosaic *mosaic, struct error *error) {
     struct store_filter *filters;
     int status = order_live(layer, options->by_index, &filters, &mosaic->live, error);
     if (status)
         return status;
     mosaic->grid = mosaic->live ? options->grid ? options->grid : (int)sqrt(mosaic->live) : 0;
     if (mosaic->grid) {
-        struct strip strip = {.grid = mosaic->grid, .margin = options->margin};
+        struct strip strip = {.grid = mosaic->grid, .margin = options->margin, .interrupt = interrupt};
         char part[DURABLE_PATH_SIZE];
         snprintf(mosaic->path, sizeof mosaic->path, "%s/vgg_%s_%dx%d.png", store->folder, layer->name, mosaic->grid,
                  mosaic->grid);

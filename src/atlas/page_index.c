@@ -9,8 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MOST_ENTRIES = 64 }; /* of job.txt */
-
 static void append_string(struct text *text, const char *string) {
     text_append(text, "\"");
     for (; *string; string++) {
@@ -64,30 +62,25 @@ static int has_viewer(void) {
     return 0;
 }
 
-static int write_data(const struct store *store, const struct store_layer *layers, int count, struct error *error) {
-    struct text job = {0}, text = {0};
+static int write_data(const struct store *store, const struct store_job *job, const struct store_layer *layers,
+                      int count, struct error *error) {
+    struct text text = {0};
     char path[DURABLE_PATH_SIZE];
     const char *separator = "";
-    struct store_entry entries[MOST_ENTRIES];
-    int found, status = store_read_job(store, &job, entries, MOST_ENTRIES, &found, error);
-    if (!status) {
-        text_append(&text,
-                    "filteratlas.atlas({\n\"program\": \"filteratlas %s\", \"viewer\": %s, \"digest\": \"%s\",\n",
-                    FILTERATLAS_VERSION, has_viewer() ? "true" : "false", store->job_digest);
-        text_append(&text, "\"job\": [");
-        append_job(&text, entries, found);
-        text_append(&text, "],\n\"layers\": [\n");
-        for (int l = 0; l < count; l++)
-            if (layers[l].count) {
-                text_append(&text, "%s", separator);
-                append_layer(&text, &layers[l]);
-                separator = ",\n";
-            }
-        text_append(&text, "\n]});\n");
-        snprintf(path, sizeof path, "%s/page/atlas.js", store->folder);
-        status = durable_write(path, text.bytes, text.size, error);
-    }
-    text_free(&job);
+    text_append(&text, "filteratlas.atlas({\n\"program\": \"filteratlas %s\", \"viewer\": %s, \"digest\": \"%s\",\n",
+                FILTERATLAS_VERSION, has_viewer() ? "true" : "false", store->job_digest);
+    text_append(&text, "\"job\": [");
+    append_job(&text, job->entry, job->count);
+    text_append(&text, "],\n\"layers\": [\n");
+    for (int l = 0; l < count; l++)
+        if (layers[l].count) {
+            text_append(&text, "%s", separator);
+            append_layer(&text, &layers[l]);
+            separator = ",\n";
+        }
+    text_append(&text, "\n]});\n");
+    snprintf(path, sizeof path, "%s/page/atlas.js", store->folder);
+    int status = durable_write(path, text.bytes, text.size, error);
     text_free(&text);
     return status;
 }
@@ -114,11 +107,12 @@ static int write_assets(const struct store *store, struct error *error) {
     return status;
 }
 
-int page_write_index(const struct store *store, const struct store_layer *layers, int count, struct error *error) {
+int page_write_index(const struct store *store, const struct store_job *job, const struct store_layer *layers,
+                     int count, struct error *error) {
     char page[DURABLE_PATH_SIZE];
     snprintf(page, sizeof page, "%s/page", store->folder);
     int status = durable_make_folder(page, error);
     if (!status)
-        status = write_data(store, layers, count, error);
+        status = write_data(store, job, layers, count, error);
     return status ? status : write_assets(store, error);
 }

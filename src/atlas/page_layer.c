@@ -1,6 +1,7 @@
 /* The folder of one layer: thumbnails, cover and tiles in one pass over the pictures. */
 #include "filteratlas/page.h"
 
+#include "filteratlas/checksum.h"
 #include "filteratlas/jpeg_file.h"
 #include "filteratlas/order.h"
 #include "filteratlas/pyramid.h"
@@ -16,7 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <zlib.h>
 
 enum { CHANNELS = 3, SHEET_THUMBNAIL = 128, COVER_THUMBNAIL = 192, COVER_MOST = 8, QUALITY = 85 };
 
@@ -36,6 +36,7 @@ struct making {
     struct strip strip;
     struct sheet sheet, cover;
     struct pyramid *pyramid;
+    const struct interrupt *interrupt;
 };
 
 static size_t sheet_stride(const struct sheet *sheet) { return (size_t)sheet->columns * sheet->width * CHANNELS; }
@@ -101,7 +102,8 @@ static int lay_out(const struct store *store, const char *layer, struct making *
     png_reader_close(reader);
     if (status)
         return status;
-    making->strip = (struct strip){.grid = columns, .margin = margin_for(width, height)};
+    making->strip =
+        (struct strip){.grid = columns, .margin = margin_for(width, height), .interrupt = making->interrupt};
     status = open_row(store, layer, 0, making, error);
     if (!status)
         status = sheet_make(&making->strip, making->count, columns, SHEET_THUMBNAIL, &making->sheet, error);
@@ -112,8 +114,7 @@ static int lay_out(const struct store *store, const char *layer, struct making *
 }
 
 static int write_margin(struct making *making, struct error *error) {
-    int status = STATUS_OK;
-    strip_black_row(&making->strip);
+    int status = strip_black_row(&making->strip, error);
     for (int y = 0; y < making->strip.margin && !status; y++)
         status = pyramid_row(making->pyramid, making->strip.row, error);
     return status;
@@ -166,7 +167,7 @@ static uint32_t digest_of(const struct store_layer *layer) {
         const struct store_filter *f = &layer->filter[i];
         text_append(&text, "%d %d %.17g %08" PRIx32 "\n", f->index, f->dead, f->loss, f->crc);
     }
-    uint32_t digest = (uint32_t)crc32_z(0, (const unsigned char *)text.bytes, text.size);
+    uint32_t digest = checksum_crc32(text.bytes, text.size);
     text_free(&text);
     return digest;
 }
@@ -238,9 +239,10 @@ static int replace_folder(const char *page, const char *layer, const char *part,
     return status ? status : remove_folder(old, error);
 }
 
-int page_write_layer(const struct store *store, const struct store_layer *layer, struct error *error) {
+int page_write_layer(const struct store *store, const struct store_layer *layer, const struct interrupt *interrupt,
+                     struct error *error) {
     char page[DURABLE_PATH_SIZE], path[DURABLE_PATH_SIZE];
-    struct making making = {.count = 0};
+    struct making making = {.interrupt = interrupt};
     snprintf(page, sizeof page, "%s/page", store->folder);
     snprintf(path, sizeof path, "%s/%s", page, layer->name);
     durable_part(path, making.folder);

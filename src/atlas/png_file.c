@@ -98,8 +98,8 @@ struct png_writer {
 };
 
 static int cannot_write(const struct png_writer *writer, struct error *error) {
-    return error_set(error, STATUS_FAILURE, "%s: cannot be written: %s; make room and run the command again",
-                     writer->path, errno ? strerror(errno) : writer->failure.message);
+    return error_set(error, STATUS_FAILURE, "%s: cannot be written: %s; %s", writer->path,
+                     errno ? strerror(errno) : writer->failure.message, error_write_remedy(errno));
 }
 
 int png_writer_open(const char *path, int width, int height, const struct png_text *texts, int count,

@@ -1,5 +1,6 @@
 #include "record.h"
 
+#include "filteratlas/checksum.h"
 #include "filteratlas/text.h"
 #include "trace_file.h"
 
@@ -7,24 +8,40 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-#include <zlib.h>
+#include <sys/stat.h>
 
-static const char RECORD_HEAD[] = "filteratlas unit 1\n";
+static const char RECORD_HEAD[] = "filteratlas unit 1\n", UNKNOWN_KERNELS[] = "unknown";
 
-uint32_t record_checksum(const void *bytes, size_t size) { return (uint32_t)crc32_z(0, bytes, size); }
+struct record_place record_place_of(const struct store *store, const char *layer, int unit) {
+    struct record_place place = {.layer = layer, .unit = unit};
+    snprintf(place.path, sizeof place.path, "%s/units/%s/%05d.txt", store->folder, layer, unit);
+    return place;
+}
 
-void record_format(const struct store_filter *filters, int count, const struct text *trace, struct text *text) {
-    text_append(text, "%s", RECORD_HEAD);
+/* Writing ------------------------------------------------------------------------------------------------------- */
+
+static void format_filter(const struct store_filter *f, struct text *text) {
+    text_append(text, "%d %s %.17g %.3f %d %zu %08" PRIx32 "%s%s\n", f->index, f->dead ? "dead" : "live", f->loss,
+                f->seconds, f->rank, f->bytes, f->crc, *f->rescue ? " " : "", f->rescue);
+}
+
+/* One line of kernels for all filters drawn with the same: a unit is mostly drawn by one rank. */
+void record_format(const struct record_place *place, const struct store_filter *filters, int count,
+                   const struct text *trace, struct text *text) {
+    const char *kernels = "";
+    text_append(text, "%sunit %s %d\n", RECORD_HEAD, place->layer, place->unit);
     for (int i = 0; i < count; i++) {
-        const struct store_filter *f = &filters[i];
-        text_append(text, "%d %s %.17g %.3f %d %zu %08" PRIx32 "%s%s\n", f->index, f->dead ? "dead" : "live", f->loss,
-                    f->seconds, f->rank, f->bytes, f->crc, *f->rescue ? " " : "", f->rescue);
+        if (strcmp(filters[i].kernels, kernels) != 0)
+            text_append(text, "kernels %s\n", *filters[i].kernels ? filters[i].kernels : UNKNOWN_KERNELS);
+        kernels = filters[i].kernels;
+        format_filter(&filters[i], text);
     }
     if (trace->size)
-        text_append(text, "trace %zu %08" PRIx32 "\n", trace->size, record_checksum(trace->bytes, trace->size));
-    text_append(text, "crc %08" PRIx32 "\n", record_checksum(text->bytes, text->size));
+        text_append(text, "trace %zu %08" PRIx32 "\n", trace->size, checksum_crc32(trace->bytes, trace->size));
+    text_append(text, "crc %08" PRIx32 "\n", checksum_crc32(text->bytes, text->size));
 }
+
+/* Reading ------------------------------------------------------------------------------------------------------- */
 
 static bool parse_filter(const char *line, struct store_filter *filter) {
     char status[5];
@@ -32,10 +49,12 @@ static bool parse_filter(const char *line, struct store_filter *filter) {
     *filter = (struct store_filter){0};
     int fields = sscanf(line, "%d %4s %lf %lf %d %zu %" SCNx32 "%n", &filter->index, status, &filter->loss,
                         &filter->seconds, &filter->rank, &filter->bytes, &filter->crc, &end);
+    if (fields != 7 || filter->index < 0)
+        return false;
     if (line[end] == ' ')
         sscanf(line + end + 1, "%15[^\n]", filter->rescue);
-    filter->dead = fields == 7 && !strcmp(status, "dead");
-    return fields == 7 && filter->index >= 0;
+    filter->dead = !strcmp(status, "dead");
+    return true;
 }
 
 static int append_filter(struct store_layer *layer, const struct store_filter *filter, struct error *error) {
@@ -54,25 +73,71 @@ static bool is_whole(const struct text *text) {
     uint32_t crc;
     return text->size > tail && !strncmp(text->bytes, RECORD_HEAD, sizeof RECORD_HEAD - 1) &&
            sscanf(text->bytes + text->size - tail, "crc %" SCNx32 "\n", &crc) == 1 &&
-           crc == record_checksum(text->bytes, text->size - tail);
+           crc == checksum_crc32(text->bytes, text->size - tail);
 }
 
-int record_read(const char *path, struct store_layer *layer, bool *broken, struct error *error) {
-    struct text text = {0};
-    *broken = false;
-    if (access(path, F_OK))
-        return STATUS_OK;
-    int status = text_read(path, &text, error);
-    if (!status)
-        *broken = !is_whole(&text) || !trace_file_matches(path, text.bytes);
-    if (!status && !*broken) {
-        struct store_filter filter;
-        for (char *line = strchr(text.bytes, '\n'); line && !status; line = strchr(line + 1, '\n'))
-            if (parse_filter(line + 1, &filter))
-                status = append_filter(layer, &filter, error);
+/* The unit that a record says it is of. Those of older programs don't say: then they are where they belong, but in a
+ * folder that such a program never made. */
+static bool is_of(const char *record, const struct record_place *place, bool *of_layer) {
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789_";
+    char layer[sizeof((struct store_layer *)0)->name] = "";
+    int unit;
+    if (sscanf(record + sizeof RECORD_HEAD - 1, "unit %31s %d\n", layer, &unit) != 2) {
+        *of_layer = strspn(place->layer, letters) == strlen(place->layer);
+        return *of_layer;
     }
+    *of_layer = !strcmp(layer, place->layer);
+    return *of_layer && unit == place->unit;
+}
+
+static int parse_filters(const char *record, struct store_layer *layer, struct error *error) {
+    char kernels[STORE_KERNELS_SIZE] = "";
+    int status = STATUS_OK;
+    for (const char *line = strchr(record, '\n'); line && !status; line = strchr(line + 1, '\n')) {
+        struct store_filter filter;
+        if (sscanf(line + 1, "kernels %31[^\n]", kernels) == 1 && !strcmp(kernels, UNKNOWN_KERNELS))
+            *kernels = 0;
+        if (!parse_filter(line + 1, &filter))
+            continue;
+        strcpy(filter.kernels, kernels);
+        status = append_filter(layer, &filter, error);
+    }
+    return status;
+}
+
+int record_read(const struct record_place *place, struct store_layer *layer, bool *broken, struct error *error) {
+    struct text text = {0};
+    struct error why;
+    struct stat found;
+    bool of_layer;
+    *broken = false;
+    if (lstat(place->path, &found) || !S_ISREG(found.st_mode))
+        return STATUS_OK;
+    *broken = text_read_regular(place->path, &text, &why) || !is_whole(&text) || !is_of(text.bytes, place, &of_layer) ||
+              !trace_file_matches(place->path, text.bytes);
+    int status = *broken ? STATUS_OK : parse_filters(text.bytes, layer, error);
     text_free(&text);
     return status;
+}
+
+enum record_owner record_owner(const struct record_place *place) {
+    struct text text = {0};
+    struct error why;
+    bool of_layer = true, whole = !text_read_regular(place->path, &text, &why) && is_whole(&text);
+    if (whole)
+        is_of(text.bytes, place, &of_layer);
+    text_free(&text);
+    return !whole ? RECORD_BROKEN : of_layer ? RECORD_OF_LAYER : RECORD_OF_ANOTHER;
+}
+
+bool record_trace(const struct record_place *place, char path[DURABLE_PATH_SIZE]) {
+    struct text text = {0};
+    struct error why;
+    bool of_layer, found = !text_read_regular(place->path, &text, &why) && is_whole(&text) &&
+                           is_of(text.bytes, place, &of_layer) && trace_file_matches(place->path, text.bytes) &&
+                           trace_file_of(place->path, text.bytes, path);
+    text_free(&text);
+    return found;
 }
 
 int record_by_index(const void *a, const void *b) {
@@ -80,10 +145,10 @@ int record_by_index(const void *a, const void *b) {
     return (x->index > y->index) - (x->index < y->index);
 }
 
-int record_merge(const char *path, const struct store_filter *filters, int count, struct store_layer *merged,
-                 struct error *error) {
+int record_merge(const struct record_place *place, const struct store_filter *filters, int count,
+                 struct store_layer *merged, struct error *error) {
     bool broken;
-    int status = record_read(path, merged, &broken, error);
+    int status = record_read(place, merged, &broken, error);
     for (int i = 0; i < count && !status; i++) {
         int j = 0;
         while (j < merged->count && merged->filter[j].index != filters[i].index)

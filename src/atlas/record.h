@@ -2,28 +2,42 @@
 #ifndef RECORD_H
 #define RECORD_H
 
+#include "filteratlas/durable.h"
 #include "filteratlas/error.h"
 #include "filteratlas/store.h"
 #include "filteratlas/text.h"
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
-/* CRC-32 as PNG and zlib compute it. */
-uint32_t record_checksum(const void *bytes, size_t size);
+/* Where a record lies, and what it must be of. */
+struct record_place {
+    const char *layer;
+    int unit;
+    char path[DURABLE_PATH_SIZE];
+};
+
+struct record_place record_place_of(const struct store *store, const char *layer, int unit);
 
 /* Appends the record of the filters, and of the unit's trace if that is not empty, to *text. */
-void record_format(const struct store_filter *filters, int count, const struct text *trace, struct text *text);
+void record_format(const struct record_place *place, const struct store_filter *filters, int count,
+                   const struct text *trace, struct text *text);
 
-/* Appends the filters of the record at path to *layer; a record that is missing adds none, one that isn't whole or
- * whose trace doesn't match sets *broken. */
-int record_read(const char *path, struct store_layer *layer, bool *broken, struct error *error);
+/* Appends the filters of a record to *layer. A record that is missing adds none; one that can't be read, that isn't
+ * whole, that is of another unit or whose trace doesn't match sets *broken. */
+int record_read(const struct record_place *place, struct store_layer *layer, bool *broken, struct error *error);
 
-/* The filters of the record at path and the new ones, rising, into *merged, which starts as {0}; of a filter that both
- * name, the new one stays. */
-int record_merge(const char *path, const struct store_filter *filters, int count, struct store_layer *merged,
-                 struct error *error);
+/* Whose a record is, by what it says itself. */
+enum record_owner { RECORD_BROKEN, RECORD_OF_LAYER, RECORD_OF_ANOTHER };
+enum record_owner record_owner(const struct record_place *place);
+
+/* The path of the trace that a whole record names; false if it names none. */
+bool record_trace(const struct record_place *place, char path[DURABLE_PATH_SIZE]);
+
+/* The filters of a record and the new ones, rising, into *merged, which starts as {0}; of a filter that both name, the
+ * new one stays. */
+int record_merge(const struct record_place *place, const struct store_filter *filters, int count,
+                 struct store_layer *merged, struct error *error);
 
 /* Order of struct store_filter for qsort and bsearch. */
 int record_by_index(const void *a, const void *b);

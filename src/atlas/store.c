@@ -1,22 +1,19 @@
 #include "filteratlas/store.h"
 
+#include "entries.h"
+#include "filteratlas/checksum.h"
 #include "filteratlas/text.h"
 #include "record.h"
 #include "trace_file.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+
+enum { DAMAGE_NAMED = 4 }; /* in a message */
 
 static void layer_folder(const struct store *store, const char *kind, const char *layer, char path[DURABLE_PATH_SIZE]) {
     snprintf(path, DURABLE_PATH_SIZE, "%s/%s/%s", store->folder, kind, layer);
-}
-
-static void record_path(const struct store *store, const char *layer, int unit, char path[DURABLE_PATH_SIZE]) {
-    snprintf(path, DURABLE_PATH_SIZE, "%s/units/%s/%05d.txt", store->folder, layer, unit);
 }
 
 void store_picture_path(const struct store *store, const char *layer, int filter, char path[DURABLE_PATH_SIZE]) {
@@ -48,113 +45,147 @@ int store_put_picture(const struct store *store, const char *layer, struct store
                       size_t size, struct error *error) {
     char path[DURABLE_PATH_SIZE];
     filter->bytes = size;
-    filter->crc = record_checksum(png, size);
+    filter->crc = checksum_crc32(png, size);
     store_picture_path(store, layer, filter->index, path);
     int status = make_layer_folders(store, layer, error);
     return status ? status : durable_write_part(path, png, size, error);
 }
 
-static int publish_pictures(const struct store *store, const char *layer, const struct store_filter *filters, int count,
-                            struct error *error) {
+int store_publish_pictures(const struct store *store, const char *layer, const struct store_filter *filters, int count,
+                           struct error *error) {
     char path[DURABLE_PATH_SIZE];
-    int status = STATUS_OK;
+    int status = make_layer_folders(store, layer, error);
     for (int i = 0; i < count && !status; i++)
         if (!filters[i].dead) {
             store_picture_path(store, layer, filters[i].index, path);
             status = durable_publish(path, error);
         }
-    layer_folder(store, "filters", layer, path);
-    return status ? status : durable_sync_folder(path, error);
+    return status;
 }
 
-int store_commit_unit(const struct store *store, const char *layer, int unit, const struct store_filter *filters,
-                      int count, const char *trace, struct error *error) {
+int store_sync_pictures(const struct store *store, const char *layer, struct error *error) {
+    char path[DURABLE_PATH_SIZE];
+    layer_folder(store, "filters", layer, path);
+    return durable_sync_folder(path, error);
+}
+
+int store_write_record(const struct store *store, const char *layer, int unit, const struct store_filter *filters,
+                       int count, const char *trace, struct error *error) {
     struct store_layer merged = {0};
     struct text record = {0}, lines = {0};
-    char record_file[DURABLE_PATH_SIZE];
-    record_path(store, layer, unit, record_file);
-    int status = make_layer_folders(store, layer, error);
+    const struct record_place place = record_place_of(store, layer, unit);
+    int status = record_merge(&place, filters, count, &merged, error);
     if (!status)
-        status = publish_pictures(store, layer, filters, count, error);
-    if (!status)
-        status = record_merge(record_file, filters, count, &merged, error);
-    if (!status)
-        status = trace_file_write(record_file, &merged, filters, count, trace, &lines, error);
+        status = trace_file_write(place.path, &merged, filters, count, trace, &lines, error);
     if (!status) {
-        record_format(merged.filter, merged.count, &lines, &record);
-        status = durable_write(record_file, record.bytes, record.size, error);
+        record_format(&place, merged.filter, merged.count, &lines, &record);
+        status = durable_write_part(place.path, record.bytes, record.size, error);
     }
-    if (!status && lines.size)
-        trace_file_remove_others(record_file);
+    if (!status)
+        status = durable_publish(place.path, error);
     text_free(&record);
     text_free(&lines);
     store_layer_free(&merged);
     return status;
 }
 
-/* Reading back -------------------------------------------------------------------------------------------------- */
-
-static int is_record(const struct dirent *entry) {
-    const char *dot = strrchr(entry->d_name, '.');
-    return entry->d_name[0] != '.' && dot && !strcmp(dot, ".txt");
+int store_sync_records(const struct store *store, const char *layer, struct error *error) {
+    char path[DURABLE_PATH_SIZE];
+    layer_folder(store, "units", layer, path);
+    return durable_sync_folder(path, error);
 }
 
-static int is_visible(const struct dirent *entry) { return entry->d_name[0] != '.'; }
+void store_remove_old_traces(const struct store *store, const char *layer, int unit) {
+    const struct record_place place = record_place_of(store, layer, unit);
+    trace_file_remove_others(place.path);
+}
 
-static bool picture_matches(const struct store *store, const char *layer, const struct store_filter *filter) {
-    if (filter->dead)
-        return true;
+int store_commit_unit(const struct store *store, const char *layer, int unit, const struct store_filter *filters,
+                      int count, const char *trace, struct error *error) {
+    int status = store_publish_pictures(store, layer, filters, count, error);
+    if (!status)
+        status = store_sync_pictures(store, layer, error);
+    if (!status)
+        status = store_write_record(store, layer, unit, filters, count, trace, error);
+    if (!status)
+        status = store_sync_records(store, layer, error);
+    if (!status && trace)
+        store_remove_old_traces(store, layer, unit);
+    return status;
+}
+
+/* Reading back -------------------------------------------------------------------------------------------------- */
+
+/* The records of a layer. */
+static struct entries records_of(const struct store *store, const char *layer) {
+    char folder[DURABLE_PATH_SIZE];
+    layer_folder(store, "units", layer, folder);
+    return entries_read(folder, ENTRIES_FILES, entries_is_record);
+}
+
+static void note_damage(struct store_damage *damage, const char *kind, const char *layer, const char *name) {
+    if (damage->count++ < DAMAGE_NAMED)
+        text_append(&damage->names, "%s%s/%s/%s", damage->names.size ? ", " : "", kind, layer, name);
+}
+
+void store_damage_describe(const struct store_damage *damage, struct text *text) {
+    text_append(text, "%s", damage->names.size ? damage->names.bytes : "");
+    if (damage->count > DAMAGE_NAMED)
+        text_append(text, " and %d more", damage->count - DAMAGE_NAMED);
+}
+
+void store_damage_free(struct store_damage *damage) { text_free(&damage->names); }
+
+static bool picture_matches(const char *path, const struct store_filter *filter) {
     struct text bytes = {0};
-    struct error ignored;
-    char path[DURABLE_PATH_SIZE];
-    store_picture_path(store, layer, filter->index, path);
-    bool matches = text_read(path, &bytes, &ignored) == STATUS_OK && bytes.size == filter->bytes &&
-                   record_checksum(bytes.bytes, bytes.size) == filter->crc;
+    struct error why;
+    bool matches = text_read_regular(path, &bytes, &why) == STATUS_OK && bytes.size == filter->bytes &&
+                   checksum_crc32(bytes.bytes, bytes.size) == filter->crc;
     text_free(&bytes);
     return matches;
 }
 
-static int drop_damaged(const struct store *store, struct store_layer *layer) {
-    int kept = 0;
-    for (int i = 0; i < layer->count; i++)
-        if (picture_matches(store, layer->name, &layer->filter[i]))
-            layer->filter[kept++] = layer->filter[i];
-    int dropped = layer->count - kept;
+static int drop_damaged(const struct store *store, const struct interrupt *interrupt, struct store_layer *layer,
+                        struct store_damage *damage, struct error *error) {
+    int kept = 0, status = STATUS_OK;
+    for (int i = 0; i < layer->count && !status; i++) {
+        const struct store_filter *filter = &layer->filter[i];
+        char path[DURABLE_PATH_SIZE];
+        store_picture_path(store, layer->name, filter->index, path);
+        status = interrupt_check(interrupt, error);
+        if (filter->dead || picture_matches(path, filter))
+            layer->filter[kept++] = *filter;
+        else
+            note_damage(damage, "filters", layer->name, strrchr(path, '/') + 1);
+    }
     layer->count = kept;
-    return dropped;
+    return status;
 }
 
-int store_read_records(const struct store *store, const char *name, struct store_layer *layer, int *damaged,
-                       struct error *error) {
-    char folder[DURABLE_PATH_SIZE];
+int store_read_records(const struct store *store, const char *name, struct store_layer *layer,
+                       struct store_damage *damage, struct error *error) {
     *layer = (struct store_layer){0};
-    *damaged = 0;
     snprintf(layer->name, sizeof layer->name, "%s", name);
-    layer_folder(store, "units", name, folder);
-    struct dirent **entries = NULL;
-    int count = scandir(folder, &entries, is_record, alphasort), status = STATUS_OK;
-    if (count < 0 && errno != ENOENT)
-        status = error_set(error, STATUS_FAILURE, "%s: cannot be read: %s", folder, strerror(errno));
-    for (int i = 0; i < count; i++) {
-        char path[DURABLE_PATH_SIZE + 256];
-        bool broken = false;
-        snprintf(path, sizeof path, "%s/%s", folder, entries[i]->d_name);
-        if (!status)
-            status = record_read(path, layer, &broken, error);
-        *damaged += broken;
-        free(entries[i]);
+    struct entries records = records_of(store, name);
+    int status = STATUS_OK;
+    for (int i = 0; i < records.count && !status; i++) {
+        const char *file = records.entry[i]->d_name;
+        const struct record_place place = record_place_of(store, name, atoi(file));
+        bool broken;
+        status = record_read(&place, layer, &broken, error);
+        if (broken)
+            note_damage(damage, "units", name, file);
     }
-    free(entries);
+    entries_free(&records);
     if (layer->count)
         qsort(layer->filter, layer->count, sizeof *layer->filter, record_by_index);
     return status;
 }
 
-int store_read_layer(const struct store *store, const char *name, struct store_layer *layer, int *damaged,
-                     struct error *error) {
-    int status = store_read_records(store, name, layer, damaged, error);
-    *damaged += drop_damaged(store, layer);
-    return status;
+int store_read_layer(const struct store *store, const char *name, const struct interrupt *interrupt,
+                     struct store_layer *layer, struct store_damage *damage, struct error *error) {
+    int status = store_read_records(store, name, layer, damage, error);
+    return status ? status : drop_damaged(store, interrupt, layer, damage, error);
 }
 
 void store_layer_free(struct store_layer *layer) { free(layer->filter); }
@@ -164,38 +195,42 @@ bool store_layer_has(const struct store_layer *layer, int filter) {
     return layer->count && bsearch(&key, layer->filter, layer->count, sizeof key, record_by_index);
 }
 
+/* The first whole record tells; of a folder with none that is whole only its name is known. */
+static bool is_layer(const struct store *store, const char *name) {
+    struct entries records = records_of(store, name);
+    enum record_owner owner = RECORD_BROKEN;
+    for (int i = 0; i < records.count && owner == RECORD_BROKEN; i++) {
+        const struct record_place place = record_place_of(store, name, atoi(records.entry[i]->d_name));
+        owner = record_owner(&place);
+    }
+    bool any = records.count > 0;
+    entries_free(&records);
+    return any && owner != RECORD_OF_ANOTHER;
+}
+
 int store_layers(const struct store *store, char names[][32], int most) {
     char folder[DURABLE_PATH_SIZE];
     snprintf(folder, sizeof folder, "%s/units", store->folder);
-    struct dirent **entries = NULL;
-    int count = scandir(folder, &entries, is_visible, alphasort), kept = 0;
-    for (int i = 0; i < count; i++) {
-        if (kept < most && strlen(entries[i]->d_name) < 32)
-            strcpy(names[kept++], entries[i]->d_name);
-        free(entries[i]);
-    }
-    free(entries);
+    struct entries folders = entries_read(folder, ENTRIES_FOLDERS, entries_may_be_layer);
+    int kept = 0;
+    for (int i = 0; i < folders.count && kept < most; i++)
+        if (is_layer(store, folders.entry[i]->d_name))
+            strcpy(names[kept++], folders.entry[i]->d_name);
+    entries_free(&folders);
     return kept;
 }
 
 int store_visit_traces(const struct store *store, const char *layer,
                        int (*visit)(const char *path, void *context, struct error *error), void *context,
                        struct error *error) {
-    char folder[DURABLE_PATH_SIZE];
-    layer_folder(store, "units", layer, folder);
-    struct dirent **entries = NULL;
-    int count = scandir(folder, &entries, is_record, alphasort), status = STATUS_OK;
-    for (int i = 0; i < count; i++) {
-        char path[DURABLE_PATH_SIZE + 256], trace[DURABLE_PATH_SIZE];
-        struct text record = {0};
-        snprintf(path, sizeof path, "%s/%s", folder, entries[i]->d_name);
-        if (!status)
-            status = text_read(path, &record, error);
-        if (!status && trace_file_of(path, record.bytes, trace))
+    struct entries records = records_of(store, layer);
+    int status = STATUS_OK;
+    for (int i = 0; i < records.count && !status; i++) {
+        const struct record_place place = record_place_of(store, layer, atoi(records.entry[i]->d_name));
+        char trace[DURABLE_PATH_SIZE];
+        if (record_trace(&place, trace))
             status = visit(trace, context, error);
-        text_free(&record);
-        free(entries[i]);
     }
-    free(entries);
+    entries_free(&records);
     return status;
 }

@@ -32,8 +32,6 @@ int strip_open(const struct store *store, const char *layer, const struct store_
                struct strip *strip, struct error *error) {
     int status = STATUS_OK;
     close_pictures(strip);
-    if (store->goes_on && !store->goes_on(store->context))
-        return error_set(error, STATUS_STOPPED, "stopped");
     if (!strip->reader && !(strip->reader = calloc(strip->grid, sizeof(struct png_reader *))))
         return error_memory(error, strip->grid * 8.0, "reading pictures");
     for (int i = 0; i < count && !status; i++) {
@@ -43,20 +41,21 @@ int strip_open(const struct store *store, const char *layer, const struct store_
     }
     if (!status && !strip->row && !(strip->row = malloc(CHANNELS * strip_width(strip))))
         status = error_memory(error, CHANNELS * (double)strip_width(strip), "reading pictures");
-    if (!status)
-        strip_black_row(strip);
-    return status;
+    return status ? status : strip_black_row(strip, error);
 }
 
 int strip_read_row(struct strip *strip, struct error *error) {
-    int status = STATUS_OK;
+    int status = interrupt_check(strip->interrupt, error);
     for (int i = 0; i < strip->pictures && !status; i++)
         status =
             png_reader_row(strip->reader[i], strip->row + (size_t)i * CHANNELS * (strip->width + strip->margin), error);
     return status;
 }
 
-void strip_black_row(struct strip *strip) { memset(strip->row, 0, CHANNELS * strip_width(strip)); }
+int strip_black_row(struct strip *strip, struct error *error) {
+    memset(strip->row, 0, CHANNELS * strip_width(strip));
+    return interrupt_check(strip->interrupt, error);
+}
 
 void strip_free(struct strip *strip) {
     close_pictures(strip);

@@ -10,14 +10,15 @@ static int write_table(const struct store *store, const char *name, const struct
     return durable_write(path, text->bytes, text->size, error);
 }
 
-int tables_write_losses(const struct store *store, const struct store_layer *layers, int count, struct error *error) {
+int tables_write_losses(const struct store *store, const struct store_layer *layers, int count, bool rescues,
+                        struct error *error) {
     struct text text = {0};
-    text_append(&text, "layer,filter,status,loss,seconds,rank%s\n", store->rescues ? ",rescue" : "");
+    text_append(&text, "layer,filter,status,loss,seconds,rank%s\n", rescues ? ",rescue" : "");
     for (int l = 0; l < count; l++)
         for (int i = 0; i < layers[l].count; i++) {
             const struct store_filter *f = &layers[l].filter[i];
             text_append(&text, "%s,%d,%s,%.17g,%.3f,%d%s%s\n", layers[l].name, f->index, f->dead ? "dead" : "live",
-                        f->loss, f->seconds, f->rank, store->rescues ? "," : "", f->rescue);
+                        f->loss, f->seconds, f->rank, rescues ? "," : "", f->rescue);
         }
     int status = write_table(store, "losses.csv", &text, error);
     text_free(&text);

@@ -1,6 +1,7 @@
 #include "trace_file.h"
 
-#include "record.h"
+#include "filteratlas/checksum.h"
+#include "filteratlas/trace.h"
 
 #include <dirent.h>
 #include <inttypes.h>
@@ -38,10 +39,15 @@ bool trace_file_matches(const char *record_path, const char *record) {
     if (!parse(record, &size, &checksum))
         return true;
     make_path(record_path, checksum, path);
-    bool matches = text_read(path, &trace, &ignored) == STATUS_OK && trace.size == size &&
-                   record_checksum(trace.bytes, trace.size) == checksum;
+    bool matches = text_read_regular(path, &trace, &ignored) == STATUS_OK && trace.size == size &&
+                   checksum_crc32(trace.bytes, trace.size) == checksum;
     text_free(&trace);
     return matches;
+}
+
+void trace_append(struct text *text, const char *layer, int filter, int epochs, const float *loss, int count) {
+    for (int i = 0; i < count; i++)
+        text_append(text, "%s,%d,%d,%d,%.9g\n", layer, filter, i / epochs, i % epochs, loss[i]);
 }
 
 /* Appends those of a trace's lines that are of a filter. */
@@ -56,8 +62,8 @@ static void append_lines_of(const char *lines, int filter, struct text *text) {
 static bool find(const char *record_path, char path[DURABLE_PATH_SIZE]) {
     struct text record = {0};
     struct error ignored;
-    bool found =
-        text_read(record_path, &record, &ignored) == STATUS_OK && trace_file_of(record_path, record.bytes, path);
+    bool found = text_read_regular(record_path, &record, &ignored) == STATUS_OK &&
+                 trace_file_of(record_path, record.bytes, path);
     text_free(&record);
     return found;
 }
@@ -68,7 +74,7 @@ int trace_file_write(const char *record_path, const struct store_layer *merged, 
     struct text old = {0};
     if (find(record_path, path)) {
         struct error ignored; /* one that is gone: its record doesn't count, so *merged has none of its filters */
-        text_read(path, &old, &ignored);
+        text_read_regular(path, &old, &ignored);
     }
     for (int i = 0; i < merged->count; i++) {
         bool drawn = false;
@@ -79,7 +85,7 @@ int trace_file_write(const char *record_path, const struct store_layer *merged, 
     text_free(&old);
     if (!text->size)
         return STATUS_OK;
-    make_path(record_path, record_checksum(text->bytes, text->size), path);
+    make_path(record_path, checksum_crc32(text->bytes, text->size), path);
     return durable_write(path, text->bytes, text->size, error);
 }
 
@@ -92,7 +98,7 @@ void trace_file_remove_others(const char *record_path) {
     DIR *entries = opendir(folder);
     for (struct dirent *entry; entries && (entry = readdir(entries));) {
         const char *dot = strrchr(entry->d_name, '.');
-        if (strncmp(entry->d_name, name, length) || strcmp(dot, ".csv") != 0)
+        if (strncmp(entry->d_name, name, length) || !dot || strcmp(dot, ".csv") != 0)
             continue;
         snprintf(path, sizeof path, "%s%s", folder, entry->d_name);
         if (strcmp(path, named) != 0)

@@ -3,6 +3,7 @@
 
 #include "filteratlas/stop.h"
 #include "filteratlas/text.h"
+#include "filteratlas/trace.h"
 
 #include <math.h>
 #include <mpi.h>
@@ -184,14 +185,6 @@ static void serve_waiting(struct coordinator *c) {
             serve(c, rank);
 }
 
-static void append_trace(const struct coordinator *c, const struct report *report, struct text *trace) {
-    const float *loss = (const float *)(const void *)report->body;
-    int epochs = c->drawing->job->epochs;
-    for (int i = 0; i < report->iterations; i++)
-        text_append(trace, "%s,%d,%d,%d,%.9g\n", c->drawing->net->layer[report->unit.layer].name, report->filter.index,
-                    i / epochs, i % epochs, loss[i]);
-}
-
 static int keep_filter(struct coordinator *c, int rank, struct report *report, struct error *error) {
     struct peer *peer = &c->peer[rank];
     const char *layer = c->drawing->net->layer[report->unit.layer].name;
@@ -203,7 +196,8 @@ static int keep_filter(struct coordinator *c, int rank, struct report *report, s
     if (status)
         return status;
     peer->filter[peer->filters++] = report->filter;
-    append_trace(c, report, &peer->trace);
+    trace_append(&peer->trace, layer, report->filter.index, c->drawing->job->epochs,
+                 (const float *)(const void *)report->body, report->iterations);
     c->coordination->progress(c->coordination->context, layer, &report->filter);
     return STATUS_OK;
 }

@@ -1,5 +1,6 @@
 #include "filteratlas/distribute.h"
 #include "filteratlas/clock.h"
+#include "filteratlas/thread.h"
 
 #include "coordinator.h"
 #include "link.h"
@@ -26,8 +27,8 @@ static int run_rank_0(const struct cluster *cluster, const struct drawing *drawi
     struct drawing_thread thread = {drawing, &link};
     pthread_t id;
     mailbox_init(&mailbox);
-    if (pthread_create(&id, NULL, draw_beside, &thread)) {
-        fprintf(stderr, "filteratlas: rank 0 on %s: no second thread; raise its limit on processes\n", cluster->host);
+    if (thread_start(&id, 0, draw_beside, &thread, error)) {
+        fprintf(stderr, "filteratlas: rank 0 on %s: %s\n", cluster->host, error->message);
         MPI_Abort(MPI_COMM_WORLD, STATUS_FAILURE); /* the others wait for units by now */
     }
     int status = coordinator_run(cluster, drawing, coordination, &link, error);

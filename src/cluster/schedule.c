@@ -17,6 +17,15 @@ int unit_list_filters(const struct unit_list *list) {
     return filters;
 }
 
+int unit_list_largest(const struct unit_list *list) {
+    int largest = 1;
+    for (int u = 0; u < list->count; u++) {
+        int filters = __builtin_popcountll(list->unit[u].wanted);
+        largest = filters > largest ? filters : largest;
+    }
+    return largest;
+}
+
 double unit_list_flops(const struct unit_list *list) {
     double flops = 0;
     for (int u = 0; u < list->count; u++)

@@ -1,58 +1,50 @@
 #include "worker.h"
 #include "filteratlas/clock.h"
 
-#include "filteratlas/png_file.h"
+#include "filteratlas/picture_file.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 static bool goes_on(void *link) { return !link_cancelled(link); }
 
-/* What kept a live filter from death; "" for all others. */
-static void describe_rescue(const struct ascent_result *result, char rescue[STORE_RESCUE_SIZE]) {
-    *rescue = 0;
-    if (!result->dead && result->leaked)
-        snprintf(rescue, STORE_RESCUE_SIZE, "leak");
-    else if (!result->dead && result->attempt)
-        snprintf(rescue, STORE_RESCUE_SIZE, "retry %d", result->attempt);
+/* What the store keeps of a result. A picture whose way through the network left the range of single precision shows
+ * nothing of the filter: there is none of it, and its loss says why. */
+static struct store_filter describe(const struct drawing *drawing, const struct ascent_result *result, double seconds) {
+    struct store_filter filter = {.index = result->filter, .dead = result->dead, .loss = result->loss};
+    filter.seconds = seconds;
+    if (result->overflowed || !isfinite(result->loss)) {
+        filter.dead = true;
+        filter.loss = INFINITY;
+    }
+    picture_file_note_rescue(&filter, result->attempt, result->leaked);
+    snprintf(filter.kernels, sizeof filter.kernels, "%s", drawing->kernels);
+    return filter;
 }
 
-static int encode(const struct drawing *drawing, int layer, const struct ascent_result *result, const char *rescue,
-                  uint8_t **png, size_t *size, struct error *error) {
+static int encode(const struct drawing *drawing, int layer, const struct ascent_result *result,
+                  const struct store_filter *filter, uint8_t **png, size_t *size, struct error *error) {
     const struct octaves *octaves = &drawing->job->octaves;
-    char filter[16], loss[32];
-    snprintf(filter, sizeof filter, "%d", result->filter);
-    snprintf(loss, sizeof loss, "%.17g", result->loss);
-    struct png_text texts[7] = {{"Software", "filteratlas"},
-                                {"layer", drawing->net->layer[layer].name},
-                                {"filter", filter},
-                                {"loss", loss},
-                                {"job", drawing->job_digest}};
-    int count = 5;
-    if (*rescue)
-        texts[count++] = (struct png_text){"rescue", rescue};
-    if (drawing->job->recipe != RECIPE_KERAS) /* the older recipe's pictures name none */
-        texts[count++] = (struct png_text){"recipe", recipe_name(drawing->job->recipe)};
-    return png_encode(result->picture, octaves->width[octaves->steps], octaves->height[octaves->steps], texts, count,
-                      png, size, error);
+    /* the older recipe's pictures name none */
+    const char *recipe = drawing->job->recipe == RECIPE_KERAS ? "" : recipe_name(drawing->job->recipe);
+    return picture_file_encode(result->picture, octaves->width[octaves->steps], octaves->height[octaves->steps],
+                               drawing->net->layer[layer].name, filter, drawing->job_digest, recipe, png, size, error);
 }
 
 static int send_result(const struct drawing *drawing, const struct unit *unit, const struct ascent_result *result,
                        double seconds, struct link *link, struct error *error) {
     uint8_t *png = NULL;
     size_t size = 0;
-    char rescue[STORE_RESCUE_SIZE];
-    describe_rescue(result, rescue);
-    int status = result->dead ? STATUS_OK : encode(drawing, unit->layer, result, rescue, &png, &size, error);
+    const struct store_filter filter = describe(drawing, result, seconds);
+    int status = filter.dead ? STATUS_OK : encode(drawing, unit->layer, result, &filter, &png, &size, error);
     int iterations = drawing->trace ? result->iterations : 0;
     struct report *report = status ? NULL : report_make(REPORT_FILTER, unit, iterations, size);
     if (!status && !report)
         status = error_memory(error, (double)size, "sending a picture");
     if (!status) {
-        report->filter = (struct store_filter){
-            .index = result->filter, .dead = result->dead, .loss = result->loss, .seconds = seconds};
-        strcpy(report->filter.rescue, rescue);
+        report->filter = filter;
         memcpy(report->body, result->trace, iterations * sizeof(float));
         if (size)
             memcpy(report->body + iterations * sizeof(float), png, size);

@@ -33,9 +33,14 @@ check "12 ranks for 8 units: most of them had something to draw" \
 
 # A cluster of two kinds of processors, as near as one machine comes to it.
 mixed=("$FILTERATLAS" render --out mixed -q "${JOB[@]}" --layers block1_conv2)
-check "ranks with other kernels: the run goes on" \
+check "ranks with other kernels: refused with status 3" \
+    sh -c 'mpirun -n 1 "$@" : -n 1 env OPENBLAS_CORETYPE=Prescott "$@" 2>mixed.err; test $? -eq 3' - "${mixed[@]}"
+check "ranks with other kernels: one line says so and names both" \
+    test "$(grep -c "^filteratlas: rank 1 on $(hostname): computes with .*Prescott kernels, rank 0 with .*--mixed-kernels" mixed.err)" = 1
+mixed+=(--mixed-kernels)
+check "ranks with other kernels: with --mixed-kernels the run goes on" \
     sh -c 'mpirun -n 1 "$@" : -n 1 env OPENBLAS_CORETYPE=Prescott "$@" 2>mixed.err' - "${mixed[@]}"
-check "ranks with other kernels: one line says so" \
+check "ranks with other kernels: then, too, one line says so" \
     test "$(wc -l <mixed.err) $(grep -c "^filteratlas: rank 1 on $(hostname): computes with .*Prescott" mixed.err)" = '1 1'
 
 # shared_memory DIR OPTION...: the most shared memory that any rank of such a run has, in kB.

@@ -3,6 +3,7 @@
  *   make_atlas OUT SIZE DIVISOR PNG...   13 layers of 64, 64, 128 ... 512 filters, divided by DIVISOR, all live,
  * pictures of SIZE x SIZE pixels: the PNG files in turn, enlarged, turned and made noisy, so that no two are the same
  * and none compresses better than a drawn one */
+#include "filteratlas/checksum.h"
 #include "filteratlas/png_file.h"
 #include "filteratlas/resize.h"
 #include "filteratlas/store.h"
@@ -11,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
 
 enum { UNIT = 8, NOISE = 24 };
 
@@ -53,8 +53,7 @@ static int put_filter(const struct store *store, const char *layer, const struct
                       struct store_filter *filter, struct error *error) {
     uint8_t *rgb = malloc((size_t)size * size * 3), *png = NULL;
     size_t bytes;
-    uint32_t seed =
-        (uint32_t)(crc32(0, (const Bytef *)layer, (unsigned)strlen(layer)) + 2654435761u * (uint32_t)filter->index);
+    uint32_t seed = checksum_crc32(layer, strlen(layer)) + 2654435761u * (uint32_t)filter->index;
     int status = make_picture(source, size, seed, rgb, error);
     if (!status)
         status = png_encode(rgb, size, size, NULL, 0, &png, &bytes, error);
@@ -91,7 +90,7 @@ int main(int argc, char **argv) {
     for (int i = 0; i < many && !status; i++)
         status = read_source(argv[4 + i], &sources[i], &error);
     if (!status)
-        status = store_open(argv[1], job, 3, &store, &error);
+        status = store_open(argv[1], job, 3, NULL, &store, &error);
     for (int b = 0; b < 5; b++)
         for (int c = 0; c < convolutions[b] && !status; c++) {
             char layer[32];

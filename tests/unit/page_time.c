@@ -13,20 +13,25 @@ static int write_page(const char *folder, double *seconds, double *cpu, struct e
     static struct store_layer layers[VGG_MAX_LAYERS];
     struct store store;
     char names[VGG_MAX_LAYERS][32];
-    int damaged, status = store_open_existing(folder, &store, error);
+    struct store_damage damage = {0};
+    struct store_job job = {0};
+    int status = store_open_existing(folder, &store, error);
     int count = status ? 0 : store_layers(&store, names, VGG_MAX_LAYERS);
     for (int l = 0; l < count && !status; l++)
-        status = store_read_layer(&store, names[l], &layers[l], &damaged, error);
+        status = store_read_layer(&store, names[l], NULL, &layers[l], &damage, error);
+    if (!status)
+        status = store_read_job(folder, &job, error);
     double start = clock_now();
     clock_t cpu_start = clock();
     for (int l = 0; l < count && !status; l++)
-        status = page_write_layer(&store, &layers[l], error);
+        status = page_write_layer(&store, &layers[l], NULL, error);
     if (!status)
-        status = page_write_index(&store, layers, count, error);
+        status = page_write_index(&store, &job, layers, count, error);
     *seconds = clock_now() - start;
     *cpu = (double)(clock() - cpu_start) / CLOCKS_PER_SEC;
     for (int l = 0; l < count; l++)
         store_layer_free(&layers[l]);
+    store_job_free(&job);
     return status;
 }
 

@@ -27,22 +27,18 @@ struct looks {
 
 static struct looks looks_of(const struct store *store) {
     static const char *const names[] = {"caffe", "tf", "torch", "unit", "none"};
-    struct store_entry entries[64];
-    struct text text = {0};
+    struct store_job job = {0};
     struct error error;
     struct looks looks = {.preprocess = -1};
-    int count;
-    if (store_read_job(store, &text, entries, 64, &count, &error))
+    if (store_read_job(store->folder, &job, &error))
         give_up(&error);
-    for (int i = 0; i < count; i++) {
-        const char *name = entries[i].name, *value = entries[i].value;
-        for (int p = 0; p < 5 && !strcmp(name, "preprocess"); p++)
-            looks.preprocess = strcmp(value, names[p]) ? looks.preprocess : p;
-        if (!strcmp(name, "size"))
-            sscanf(value, "%dx%d", &looks.width, &looks.height);
-        looks.other_objective |= !strcmp(name, "objective") || !strcmp(name, "border");
-    }
-    text_free(&text);
+    const char *how = store_job_value(&job, "preprocess"), *size = store_job_value(&job, "size");
+    for (int p = 0; p < 5 && how; p++)
+        looks.preprocess = strcmp(how, names[p]) ? looks.preprocess : p;
+    if (size)
+        sscanf(size, "%dx%d", &looks.width, &looks.height);
+    looks.other_objective = store_job_value(&job, "objective") || store_job_value(&job, "border");
+    store_job_free(&job);
     if (looks.preprocess < 0 || looks.width < 1 || looks.height < 1 || looks.other_objective) {
         error_set(&error, STATUS_USAGE, "%s: no atlas of the Fourier recipe that climbs the mean", store->folder);
         give_up(&error);
@@ -101,8 +97,9 @@ static int add_layer(const struct store *store, const struct network *network, c
                      double *deviation, int count) {
     struct store_layer layer;
     struct error error;
-    int damaged, number = vgg_find(&network->net, name);
-    if (store_read_layer(store, name, &layer, &damaged, &error))
+    struct store_damage damage = {0};
+    int number = vgg_find(&network->net, name);
+    if (store_read_layer(store, name, NULL, &layer, &damage, &error))
         give_up(&error);
     for (int i = 0; i < layer.count; i++) {
         const struct store_filter *filter = &layer.filter[i];
@@ -114,6 +111,7 @@ static int add_layer(const struct store *store, const struct network *network, c
         deviation[count++] = fabs(loss - filter->loss) / fmax(filter->loss, 1e-7);
     }
     store_layer_free(&layer);
+    store_damage_free(&damage);
     return count;
 }
 

@@ -50,21 +50,21 @@ static void put_filter(const struct store *store, const char *name, int layer, s
 static struct store fill_store(struct store_layer layers[2]) {
     struct store store;
     struct error error;
-    int damaged;
+    struct store_damage damage = {0};
     const struct store_entry job = {"size", "7x5"};
     struct store_filter filters[] = {
         {.index = 1, .loss = 0.1}, {.index = 4, .dead = true, .loss = 1e-8}, {.index = 6, .loss = 2.5}};
-    assert_int_equal(store_open("atlas", &job, 1, &store, &error), STATUS_OK);
+    assert_int_equal(store_open("atlas", &job, 1, NULL, &store, &error), STATUS_OK);
     for (int i = 0; i < 3; i++)
         put_filter(&store, "block1_conv1", 0, &filters[i], WIDTH);
     put_filter(&store, "block2_conv1", 1, &(struct store_filter){.index = 2, .dead = true}, WIDTH);
-    assert_int_equal(store_read_layer(&store, "block1_conv1", &layers[0], &damaged, &error), STATUS_OK);
-    assert_int_equal(store_read_layer(&store, "block2_conv1", &layers[1], &damaged, &error), STATUS_OK);
+    assert_int_equal(store_read_layer(&store, "block1_conv1", NULL, &layers[0], &damage, &error), STATUS_OK);
+    assert_int_equal(store_read_layer(&store, "block2_conv1", NULL, &layers[1], &damage, &error), STATUS_OK);
     return store;
 }
 
 static int write_atlas(const struct store *store, const struct store_layer *layers, struct error *error) {
-    return hdf5_atlas_write(store, layers, 2, WIDTH, HEIGHT, attributes, ATTRIBUTES, error);
+    return hdf5_atlas_write(store, layers, 2, WIDTH, HEIGHT, attributes, ATTRIBUTES, NULL, error);
 }
 
 static struct text atlas_bytes(void) {

@@ -63,7 +63,7 @@ static struct store store_with(int width, int height, painter *paint) {
     size_t size;
     for (int i = 0; i < width * height * 3; i++)
         rgb[i] = (uint8_t)paint(i / 3 / width, i / 3 % width, i % 3);
-    assert_int_equal(store_open("atlas", job, 1, &store, &error), STATUS_OK);
+    assert_int_equal(store_open("atlas", job, 1, NULL, &store, &error), STATUS_OK);
     assert_int_equal(png_encode(rgb, width, height, NULL, 0, &png, &size, &error), STATUS_OK);
     assert_int_equal(store_put_picture(&store, LAYER, &filter, png, size, &error), STATUS_OK);
     assert_int_equal(store_commit_unit(&store, LAYER, 0, &filter, 1, NULL, &error), STATUS_OK);
@@ -79,7 +79,7 @@ static double printed_share(const struct store *store) {
     int filters, pictures, out = dup(STDOUT_FILENO);
     fflush(stdout);
     assert_non_null(freopen("printed", "w", stdout));
-    assert_int_equal(legibility_print(store, NULL, &error), STATUS_OK);
+    assert_int_equal(legibility_print(store, NULL, NULL, &error), STATUS_OK);
     fflush(stdout);
     dup2(out, STDOUT_FILENO);
     close(out);

@@ -4,6 +4,9 @@
 #include "filteratlas/lock.h"
 #include "folder.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -12,7 +15,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/select.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -139,10 +146,10 @@ static void a_pid_used_again_is_not_the_owner(void **state) {
     assert_non_null(fgets(text, sizeof text, file));
     fclose(file);
     lock_release(lock);
-    char host[256], place[128];
+    char host[256], place[160];
     long pid;
     unsigned long long start_time;
-    assert_int_equal(sscanf(text, "%255s %ld %llu %127s", host, &pid, &start_time, place), 4);
+    assert_int_equal(sscanf(text, "%255s %ld %llu %159s", host, &pid, &start_time, place), 4);
     snprintf(other, sizeof other, "%s %ld %llu %s 0000000007\n", host, pid, start_time + 1, place);
     write_lock(other);
     take_at_once();
@@ -251,6 +258,7 @@ static void an_owner_notices_that_its_lock_was_taken(void **state) {
     assert_int_equal(take(LAYER, 1, &lock, &error), STATUS_OK);
     clock_pause(2.5);
     assert_false(lock_is_lost(lock));
+    assert_int_equal(unlink(path), 0);
     write_lock("elsewhere 4711 99 another-boot/pid:[1] 0000000001\n");
     clock_pause(2.5);
     assert_true(lock_is_lost(lock));
@@ -259,8 +267,259 @@ static void an_owner_notices_that_its_lock_was_taken(void **state) {
     assert_int_equal(unlink(path), 0);
 }
 
+/* Other users ---------------------------------------------------------------------------------------------------- */
+
+enum { NOBODY = 65534 };
+
+/* What another user's lock_take says; -1 if this process can't become another user, or /proc can't hide others. */
+static int take_as_nobody(bool hidden) {
+    pid_t child = fork();
+    if (child == 0) {
+        struct lock *lock;
+        struct error error;
+        if (hidden && (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+                       mount("proc", "/proc", "proc", 0, "hidepid=2")))
+            _exit(100);
+        if (geteuid() || setgid(NOBODY) || setuid(NOBODY))
+            _exit(100);
+        int status = take(LAYER, 1, &lock, &error);
+        lock_release(lock);
+        _exit(status);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status) == 100 ? -1 : WEXITSTATUS(status);
+}
+
+static void another_users_live_lock_is_kept(void **state) {
+    (void)state;
+    assert_int_equal(chmod(".", 0777), 0);
+    pid_t holder = start_holder();
+    assert_int_equal(chmod("units", 0777), 0);
+    int seen = take_as_nobody(false), hidden = take_as_nobody(true);
+    struct text now = read_file(path);
+    end(holder);
+    char pid[32];
+    snprintf(pid, sizeof pid, " %ld ", (long)holder);
+    assert_non_null(strstr(now.bytes, pid));
+    text_free(&now);
+    if (seen < 0)
+        skip();
+    assert_int_equal(seen, STATUS_FAILURE);
+    assert_true(hidden < 0 || hidden == STATUS_FAILURE);
+}
+
+static void another_users_dead_lock_is_taken(void **state) {
+    (void)state;
+    assert_int_equal(chmod(".", 0777), 0);
+    end(start_holder());
+    assert_int_equal(chmod("units", 0777), 0);
+    int seen = take_as_nobody(false);
+    if (seen < 0)
+        skip();
+    assert_int_equal(seen, STATUS_OK);
+}
+
+/* The beat ------------------------------------------------------------------------------------------------------- */
+
+static unsigned long beat_of(const char *file_name) {
+    char line[512];
+    unsigned long beat = 0;
+    FILE *file = fopen(file_name, "r");
+    if (file && fgets(line, sizeof line, file))
+        sscanf(line, "%*s %*s %*s %*s %lu", &beat);
+    if (file)
+        fclose(file);
+    return beat;
+}
+
+/* It watches the second lock for 20 s, and has the first meanwhile. */
+static void the_first_lock_beats_while_the_second_is_waited_for(void **state) {
+    (void)state;
+    write_lock("elsewhere 4711 99 another-boot/pid:[1] 0000000001\n");
+    pid_t waiting = fork();
+    if (waiting == 0) {
+        struct lock *lock;
+        struct error error;
+        _exit(take(BOTH, 2, &lock, &error));
+    }
+    double start = clock_now();
+    while (!beat_of("units/.block1_conv2.lock") && clock_now() - start < AT_ONCE)
+        clock_pause(0.1);
+    assert_true(beat_of("units/.block1_conv2.lock") > 0);
+    end(waiting);
+    assert_int_equal(unlink(path), 0);
+}
+
+/* A process that stood still while its lock was taken writes nothing into the new owner's. */
+static void an_owner_that_stood_still_leaves_the_new_one_alone(void **state) {
+    (void)state;
+    static const char other[] = "elsewhere 4711 99 another-boot/pid:[1] 0000000001\n";
+    pid_t holder = start_holder();
+    kill(holder, SIGSTOP);
+    assert_int_equal(unlink(path), 0);
+    write_lock(other);
+    kill(holder, SIGCONT);
+    clock_pause(3);
+    struct text text = read_file(path);
+    assert_string_equal(text.bytes, other);
+    text_free(&text);
+    end(holder);
+    assert_int_equal(unlink(path), 0);
+}
+
+/* Waiting --------------------------------------------------------------------------------------------------------- */
+
+static int said;
+static char sentence[512];
+
+static void say(const char *words) {
+    said++;
+    snprintf(sentence, sizeof sentence, "%s", words);
+}
+
+static bool until(void *context) { return clock_now() < *(double *)context; }
+
+/* Stops after three seconds, of a live owner or of one that is still being looked at, and says once what for. */
+static void waits_until_it_is_interrupted(const char *who) {
+    double start = clock_now(), end_of_patience = start + 3;
+    const struct interrupt interrupt = {until, &end_of_patience};
+    const struct lock_patience patience = {LOCK_LONG_SECONDS, &interrupt, say};
+    struct lock *lock;
+    struct error error;
+    said = 0;
+    assert_int_equal(lock_take(".", LAYER, 1, &patience, &lock, &error), STATUS_STOPPED);
+    assert_true(clock_now() - start < AT_ONCE);
+    assert_int_equal(said, 1);
+    assert_non_null(strstr(sentence, who));
+    assert_non_null(strstr(sentence, "block1_conv1"));
+}
+
+static void waiting_heeds_an_interrupt_and_says_what_for(void **state) {
+    (void)state;
+    char who[64];
+    pid_t holder = start_holder();
+    snprintf(who, sizeof who, "process %ld on ", (long)holder);
+    waits_until_it_is_interrupted(who);
+    kill(holder, SIGSTOP);
+    waits_until_it_is_interrupted(who);
+    end(holder);
+    write_lock("elsewhere 4711 99 another-boot/pid:[1] 0000000001\n");
+    waits_until_it_is_interrupted("process 4711 on elsewhere");
+    assert_int_equal(unlink(path), 0);
+}
+
+static void a_lock_that_is_no_file_is_said(void **state) {
+    (void)state;
+    struct lock *lock;
+    struct error error;
+    double end_of_patience = clock_now() + 1;
+    const struct interrupt interrupt = {until, &end_of_patience};
+    const struct lock_patience patience = {0, &interrupt, NULL};
+    assert_int_equal(mkfifo(path, 0666), 0);
+    assert_int_equal(lock_take(".", LAYER, 1, &patience, &lock, &error), STATUS_STOPPED);
+    assert_int_equal(unlink(path), 0);
+}
+
+/* Without hard links ---------------------------------------------------------------------------------------------- */
+
+static int link_error; /* what link() fails with, 0: it doesn't */
+
+/* In place of the C library's, for the whole program. */
+int link(const char *from, const char *to) {
+    errno = link_error;
+    return link_error ? -1 : (int)syscall(SYS_linkat, AT_FDCWD, from, AT_FDCWD, to, 0);
+}
+
+static void without_hard_links_locks_work_too(void **state) {
+    (void)state;
+    static const int errors[] = {EPERM, ENOSYS, EOPNOTSUPP, ENOTTY, EMLINK};
+    struct lock *lock;
+    struct error error;
+    for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
+        link_error = errors[i];
+        assert_int_equal(take(BOTH, 2, &lock, &error), STATUS_OK);
+        assert_true(lock_is_linkless(lock));
+        assert_int_equal(access(path, F_OK), 0);
+        lock_release(lock);
+        assert_int_not_equal(access(path, F_OK), 0);
+    }
+    pid_t holder = start_holder();
+    assert_int_equal(take(LAYER, 1, &lock, &error), STATUS_FAILURE);
+    assert_non_null(strstr(error.message, "process"));
+    end(holder);
+    take_at_once();
+    of_two_that_race_for_a_dead_lock_one_gets_it(state);
+    link_error = 0;
+    end(start_holder());
+    take_at_once();
+    assert_int_equal(take(LAYER, 1, &lock, &error), STATUS_OK);
+    assert_false(lock_is_linkless(lock));
+    lock_release(lock);
+}
+
+/* Those that mean that something is wrong, rather than missing. */
+static void a_failing_disk_is_no_reason_to_do_without_links(void **state) {
+    (void)state;
+    static const int errors[] = {ENOSPC, EIO, EROFS, EDQUOT};
+    struct lock *lock;
+    struct error error;
+    for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
+        link_error = errors[i];
+        assert_int_equal(take(LAYER, 1, &lock, &error), STATUS_FAILURE);
+        assert_int_equal(strncmp(error.message, ".: no lock can be made", 22), 0);
+        assert_non_null(strstr(error.message, strerror(errors[i])));
+        link_error = 0;
+        assert_int_not_equal(access(path, F_OK), 0);
+    }
+}
+
+/* Threads --------------------------------------------------------------------------------------------------------- */
+
+/* In a child, whose limit nothing can take back. */
+static int take_without_room(int resource, rlim_t most) {
+    pid_t child = fork();
+    if (child == 0) {
+        struct rlimit limit = {most, most};
+        struct lock *lock;
+        struct error error;
+        free(malloc(1 << 20)); /* so that small pieces need no further page */
+        if ((resource == RLIMIT_NPROC && (setgid(NOBODY) || setuid(NOBODY))) || setrlimit(resource, &limit))
+            _exit(100);
+        if (take(LAYER, 1, &lock, &error) != STATUS_FAILURE)
+            _exit(101);
+        _exit(strstr(error.message, "ulimit -v") ? 1 : strstr(error.message, "ulimit -u") ? 2 : 3);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static rlim_t address_space(void) {
+    unsigned long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    assert_non_null(file);
+    assert_int_equal(fscanf(file, "%lu", &pages), 1);
+    fclose(file);
+    return pages * (rlim_t)sysconf(_SC_PAGESIZE);
+}
+
+static void a_thread_that_cannot_start_says_why(void **state) {
+    (void)state;
+#ifdef __SANITIZE_ADDRESS__
+    skip(); /* it keeps terabytes of address space */
+#endif
+    assert_int_equal(chmod(".", 0777) | mkdir("units", 0777) | chmod("units", 0777), 0);
+    assert_int_equal(take_without_room(RLIMIT_AS, address_space() + (192 << 10)), 1);
+    if (geteuid() == 0)
+        assert_int_equal(take_without_room(RLIMIT_NPROC, 0), 2);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_thread_that_cannot_start_says_why), /* first: an ended thread leaves its stack to the next */
         cmocka_unit_test(a_lock_is_taken_and_given_back),
         cmocka_unit_test(a_live_owner_is_named_and_kept),
         cmocka_unit_test(a_dead_owner_is_followed_at_once),
@@ -269,6 +528,14 @@ int main(void) {
         cmocka_unit_test(an_owner_elsewhere_that_beats_is_kept),
         cmocka_unit_test(of_two_that_race_for_a_dead_lock_one_gets_it),
         cmocka_unit_test(an_owner_notices_that_its_lock_was_taken),
+        cmocka_unit_test(another_users_live_lock_is_kept),
+        cmocka_unit_test(another_users_dead_lock_is_taken),
+        cmocka_unit_test(the_first_lock_beats_while_the_second_is_waited_for),
+        cmocka_unit_test(an_owner_that_stood_still_leaves_the_new_one_alone),
+        cmocka_unit_test(waiting_heeds_an_interrupt_and_says_what_for),
+        cmocka_unit_test(a_lock_that_is_no_file_is_said),
+        cmocka_unit_test(without_hard_links_locks_work_too),
+        cmocka_unit_test(a_failing_disk_is_no_reason_to_do_without_links),
         cmocka_unit_test(what_stands_still_is_taken_over),
     };
     return cmocka_run_group_tests(tests, folder_enter, folder_leave);

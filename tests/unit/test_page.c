@@ -115,7 +115,7 @@ static struct store make_store(int count, int width, int height) {
     static const struct store_entry job[] = {{"network", "VGG16"}, {"odd", "a \"b\" \\ c"}};
     struct store store;
     struct error error;
-    assert_int_equal(store_open("atlas", job, 2, &store, &error), STATUS_OK);
+    assert_int_equal(store_open("atlas", job, 2, NULL, &store, &error), STATUS_OK);
     for (int f = 0; f < count; f++) {
         struct store_filter filter = filter_of(f);
         if (!filter.dead)
@@ -128,18 +128,21 @@ static struct store make_store(int count, int width, int height) {
 static struct store_layer read_layer(const struct store *store) {
     struct store_layer layer;
     struct error error;
-    int damaged;
-    assert_int_equal(store_read_layer(store, LAYER, &layer, &damaged, &error), STATUS_OK);
-    assert_int_equal(damaged, 0);
+    struct store_damage damage = {0};
+    assert_int_equal(store_read_layer(store, LAYER, NULL, &layer, &damage, &error), STATUS_OK);
+    assert_int_equal(damage.count, 0);
     return layer;
 }
 
 /* Layer and index of a store, as render and stitch write them. */
 static void write_page(const struct store *store) {
     struct store_layer layer = read_layer(store);
+    struct store_job job = {0};
     struct error error = {.message = ""};
-    if (page_write_layer(store, &layer, &error) || page_write_index(store, &layer, 1, &error))
+    if (store_read_job(store->folder, &job, &error) || page_write_layer(store, &layer, NULL, &error) ||
+        page_write_index(store, &job, &layer, 1, &error))
         fail_msg("%s", error.message);
+    store_job_free(&job);
     store_layer_free(&layer);
 }
 
@@ -375,7 +378,7 @@ static void a_picture_that_cannot_be_read_leaves_the_page_as_it_was(void **unuse
     assert_int_equal(store_commit_unit(&store, LAYER, 1, &filter, 1, NULL, &error), STATUS_OK);
     struct text before = read_file("atlas/page/block1_conv1/sheet.jpg");
     struct store_layer layer = read_layer(&store);
-    assert_int_equal(page_write_layer(&store, &layer, &error), STATUS_FAILURE);
+    assert_int_equal(page_write_layer(&store, &layer, NULL, &error), STATUS_FAILURE);
     assert_non_null(strstr(error.message, "0001.png: is 65 x 64 pixels"));
     struct text after = read_file("atlas/page/block1_conv1/sheet.jpg");
     assert_int_equal(before.size, after.size);

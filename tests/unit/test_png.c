@@ -308,7 +308,7 @@ static struct mosaic write_mosaic(const struct store_layer *layer, int grid, boo
     const struct mosaic_options options = {.grid = grid, .by_index = by_index, .margin = margin};
     struct mosaic mosaic = {.grid = -1};
     struct error error = {.message = ""};
-    if (mosaic_write(&store, layer, &options, &mosaic, &error))
+    if (mosaic_write(&store, layer, &options, NULL, &mosaic, &error))
         fail_msg("%s", error.message);
     return mosaic;
 }
@@ -472,7 +472,7 @@ static void assert_refused_without_harm(const struct store_layer *layer, const c
     struct mosaic mosaic;
     struct error error = {.message = ""};
     struct text before = read_file("atlas/vgg_block1_conv1_2x2.png");
-    assert_int_equal(mosaic_write(&store, layer, &options, &mosaic, &error), STATUS_FAILURE);
+    assert_int_equal(mosaic_write(&store, layer, &options, NULL, &mosaic, &error), STATUS_FAILURE);
     assert_contains(error.message, named);
     struct text after = read_file("atlas/vgg_block1_conv1_2x2.png");
     assert_int_equal(before.size, after.size);
@@ -517,7 +517,7 @@ static void a_full_disk_stops_the_mosaic_without_harm(void **state) {
         struct error error = {.message = ""};
         signal(SIGXFSZ, SIG_IGN);
         setrlimit(RLIMIT_FSIZE, &limit);
-        status = mosaic_write(&store, &layer, &options, &mosaic, &error);
+        status = mosaic_write(&store, &layer, &options, NULL, &mosaic, &error);
         _exit(status == STATUS_FAILURE && strstr(error.message, "block1_conv1") ? 0 : 1);
     }
     waitpid(child, &status, 0);
@@ -561,7 +561,7 @@ static void a_large_mosaic_needs_little_memory(void **state) {
         struct mosaic mosaic;
         struct error error = {.message = ""};
         setrlimit(RLIMIT_AS, &limit);
-        _exit(mosaic_write(&store, &layer, &options, &mosaic, &error));
+        _exit(mosaic_write(&store, &layer, &options, NULL, &mosaic, &error));
     }
     waitpid(child, &status, 0);
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "filteratlas/checksum.h"
 #include "filteratlas/store.h"
 #include "filteratlas/tables.h"
 #include "filteratlas/text.h"
@@ -27,7 +28,7 @@ enum { ENTRIES = 3 };
 static struct store open_store(const char *folder) {
     struct store store;
     struct error error = {.message = ""};
-    if (store_open(folder, job, ENTRIES, &store, &error))
+    if (store_open(folder, job, ENTRIES, NULL, &store, &error))
         fail_msg("%s", error.message);
     return store;
 }
@@ -45,6 +46,14 @@ static void write_file(const char *path, const void *bytes, size_t size) {
 }
 
 static bool is_there(const char *path) { return access(path, F_OK) == 0; }
+
+/* A record of a unit of one dead filter: now the folder holds the job. */
+static void draw_something(const struct store *store) {
+    const struct store_filter filter = {.index = 0, .dead = true};
+    struct error error = {.message = ""};
+    if (store_commit_unit(store, "block1_conv1", 0, &filter, 1, NULL, &error))
+        fail_msg("%s", error.message);
+}
 
 /* The folder -------------------------------------------------------------------------------------------------- */
 
@@ -94,9 +103,10 @@ static void another_job_is_refused_by_every_difference(void **state) {
     static const struct store_entry other[] = {{"size", "64x48"}, {"epochs", "3"}, {"seed", "17"}, {"extra", "yes"}};
     struct store store;
     struct error error;
-    open_store("atlas");
+    struct store drawn = open_store("atlas");
+    draw_something(&drawn);
     struct text before = read_file("atlas/job.txt");
-    assert_int_equal(store_open("atlas", other, 4, &store, &error), STATUS_OTHER_JOB);
+    assert_int_equal(store_open("atlas", other, 4, NULL, &store, &error), STATUS_OTHER_JOB);
     assert_int_equal(error.status, STATUS_OTHER_JOB);
     static const char *const parts[] = {"atlas", "size", "64x64", "64x48", "seed", "17", "extra"};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
@@ -115,9 +125,10 @@ static void an_entry_too_few_is_another_job(void **state) {
         {"size", "64x64"}, {"epochs", "3"}, {"objective", "neuron"}, {"seed", "0"}, {"seeds", "2 = 3"}};
     struct store store;
     struct error error;
-    assert_int_equal(store_open("atlas", fuller, 5, &store, &error), STATUS_OK);
-    assert_int_equal(store_open("atlas", fuller, 5, &store, &error), STATUS_OK);
-    assert_int_equal(store_open("atlas", job, ENTRIES, &store, &error), STATUS_OTHER_JOB);
+    assert_int_equal(store_open("atlas", fuller, 5, NULL, &store, &error), STATUS_OK);
+    draw_something(&store);
+    assert_int_equal(store_open("atlas", fuller, 5, NULL, &store, &error), STATUS_OK);
+    assert_int_equal(store_open("atlas", job, ENTRIES, NULL, &store, &error), STATUS_OTHER_JOB);
     assert_contains(error.message, "objective (neuron there");
     assert_contains(error.message, "seeds (2 = 3 there");
     assert_null(strstr(error.message, "size"));
@@ -132,17 +143,18 @@ static void a_longer_value_is_another_job(void **state) {
     static const struct store_entry shorter[] = {{"size", "64x6"}, {"epochs", "3"}, {"seed", "0"}};
     struct store store;
     struct error error;
-    open_store("atlas");
-    assert_int_equal(store_open("atlas", longer, ENTRIES, &store, &error), STATUS_OTHER_JOB);
+    struct store drawn = open_store("atlas");
+    draw_something(&drawn);
+    assert_int_equal(store_open("atlas", longer, ENTRIES, NULL, &store, &error), STATUS_OTHER_JOB);
     assert_contains(error.message, "epochs");
-    assert_int_equal(store_open("atlas", shorter, ENTRIES, &store, &error), STATUS_OTHER_JOB);
+    assert_int_equal(store_open("atlas", shorter, ENTRIES, NULL, &store, &error), STATUS_OTHER_JOB);
     assert_contains(error.message, "size");
 }
 
 static void assert_unusable(const char *folder) {
     struct store store;
     struct error error = {.message = ""};
-    assert_int_equal(store_open(folder, job, ENTRIES, &store, &error), STATUS_USAGE);
+    assert_int_equal(store_open(folder, job, ENTRIES, NULL, &store, &error), STATUS_USAGE);
     assert_int_equal(error.status, STATUS_USAGE);
     char start[41];
     snprintf(start, sizeof start, "%s", folder);
@@ -181,7 +193,7 @@ static int open_as_nobody(const char *folder) {
         struct error error;
         if (geteuid() == 0 && (setgid(65534) || setuid(65534)))
             _exit(100);
-        _exit(store_open(folder, job, ENTRIES, &store, &error));
+        _exit(store_open(folder, job, ENTRIES, NULL, &store, &error));
     }
     int status = 0;
     waitpid(child, &status, 0);
@@ -199,12 +211,141 @@ static void a_folder_without_write_permission_is_refused(void **state) {
 
 static void pictures_without_a_job_are_not_taken_over(void **state) {
     (void)state;
-    assert_int_equal(mkdir("one", 0777) | mkdir("one/filters", 0777), 0);
+    static const char *const drawn[] = {"one/filters/block1_conv1/0000.png", "two/units/block1_conv1/00000.txt"};
+    static const char *const folders[] = {"one", "one/filters", "one/filters/block1_conv1",
+                                          "two", "two/units",   "two/units/block1_conv1"};
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++)
+        assert_int_equal(mkdir(folders[i], 0777), 0);
+    for (int i = 0; i < 2; i++)
+        write_file(drawn[i], "drawn", 5);
     assert_unusable("one");
     assert_false(is_there("one/job.txt"));
-    assert_int_equal(mkdir("two", 0777) | mkdir("two/units", 0777), 0);
     assert_unusable("two");
     assert_false(is_there("two/job.txt"));
+}
+
+/* What a run leaves that ended before its first record: folders, at most. */
+static void folders_in_which_nothing_was_drawn_are_taken(void **state) {
+    (void)state;
+    assert_int_equal(mkdir("atlas", 0777) | mkdir("atlas/units", 0777) | mkdir("atlas/filters", 0777), 0);
+    assert_int_equal(mkdir("atlas/units/block1_conv1", 0777), 0);
+    open_store("atlas");
+    assert_true(is_there("atlas/job.txt"));
+}
+
+/* Whose folder it is as long as nothing was drawn --------------------------------------------------------------------
+ */
+
+static const struct store_entry other_job[] = {{"size", "64x64"}, {"epochs", "4"}, {"seed", "0"}};
+
+static int open_other(struct store *store) {
+    struct error error;
+    return store_open("atlas", other_job, ENTRIES, NULL, store, &error);
+}
+
+static void a_job_that_never_drew_gives_way(void **state) {
+    (void)state;
+    struct store store;
+    struct store first = open_store("atlas");
+    assert_int_equal(open_other(&store), STATUS_OK);
+    assert_string_not_equal(first.job_digest, store.job_digest);
+    struct text text = read_file("atlas/job.txt");
+    assert_contains(text.bytes, "epochs = 4\n");
+    text_free(&text);
+    draw_something(&store);
+    struct error error;
+    assert_int_equal(store_open("atlas", job, ENTRIES, NULL, &store, &error), STATUS_OTHER_JOB);
+}
+
+static void a_picture_without_a_record_keeps_its_job(void **state) {
+    (void)state;
+    struct store store;
+    open_store("atlas");
+    assert_int_equal(mkdir("atlas/filters", 0777) | mkdir("atlas/filters/block1_conv1", 0777), 0);
+    write_file("atlas/filters/block1_conv1/0000.png", "picture", 7);
+    assert_int_equal(open_other(&store), STATUS_OTHER_JOB);
+}
+
+/* A process that has begun but not drawn anything yet. Returns once it has its locks. */
+static pid_t start_drawing(const char *folder) {
+    int ready[2];
+    char byte;
+    assert_int_equal(pipe(ready), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        static const char *const layers[] = {"block1_conv1"};
+        struct store store;
+        struct lock *lock;
+        struct error error;
+        if (store_open(folder, job, ENTRIES, NULL, &store, &error) ||
+            store_begin(&store, layers, 1, NULL, &lock, &error) || write(ready[1], "x", 1) != 1)
+            _exit(1);
+        for (;;)
+            pause();
+    }
+    close(ready[1]);
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    close(ready[0]);
+    return child;
+}
+
+static void a_job_that_is_about_to_draw_stays(void **state) {
+    (void)state;
+    struct store store;
+    pid_t drawing = start_drawing("atlas");
+    assert_int_equal(open_other(&store), STATUS_OTHER_JOB);
+    kill(drawing, SIGKILL);
+    assert_int_equal(waitpid(drawing, NULL, 0), drawing);
+    assert_int_equal(open_other(&store), STATUS_OK);
+}
+
+/* Opened by one, taken by another before the first has its locks. */
+static void a_job_that_was_replaced_does_not_begin(void **state) {
+    (void)state;
+    static const char *const layers[] = {"block1_conv1"};
+    struct store late = open_store("atlas"), store;
+    struct lock *lock;
+    struct error error;
+    assert_int_equal(open_other(&store), STATUS_OK);
+    assert_int_equal(store_begin(&late, layers, 1, NULL, &lock, &error), STATUS_OTHER_JOB);
+    lock_release(lock);
+    assert_int_equal(store_begin(&store, layers, 1, NULL, &lock, &error), STATUS_OK);
+    lock_release(lock);
+}
+
+/* Of several jobs that start at once in an empty folder one begins, and the folder is its own. */
+static void one_of_several_jobs_that_start_at_once_begins(void **state) {
+    (void)state;
+    enum { STARTERS = 4, ROUNDS = 10 };
+    for (int round = 0; round < ROUNDS; round++) {
+        char folder[32];
+        pid_t starter[STARTERS];
+        int begun = 0;
+        snprintf(folder, sizeof folder, "atlas%d", round);
+        for (int i = 0; i < STARTERS; i++)
+            if ((starter[i] = fork()) == 0) {
+                static const char *const layers[] = {"block1_conv1"};
+                char seed[16];
+                snprintf(seed, sizeof seed, "%d", i);
+                const struct store_entry own[] = {{"seed", seed}};
+                struct store store;
+                struct lock *lock = NULL;
+                struct error error;
+                if (store_open(folder, own, 1, NULL, &store, &error) ||
+                    store_begin(&store, layers, 1, NULL, &lock, &error))
+                    _exit(0);
+                draw_something(&store);
+                lock_release(lock);
+                _exit(store_open(folder, own, 1, NULL, &store, &error) ? 2 : 1);
+            }
+        for (int i = 0; i < STARTERS; i++) {
+            int status;
+            assert_int_equal(waitpid(starter[i], &status, 0), starter[i]);
+            assert_true(WIFEXITED(status) && WEXITSTATUS(status) < 2);
+            begun += WEXITSTATUS(status);
+        }
+        assert_int_equal(begun, 1);
+    }
 }
 
 static void a_folder_without_an_atlas_is_not_an_existing_one(void **state) {
@@ -228,10 +369,10 @@ static void a_long_folder_name_works(void **state) {
     struct store_filter filter = {.index = 7, .loss = 1};
     struct store_layer layer;
     struct error error;
-    int damaged;
+    struct store_damage damage = {0};
     assert_int_equal(store_put_picture(&store, "block5_conv3", &filter, "PNG", 3, &error), STATUS_OK);
     assert_int_equal(store_commit_unit(&store, "block5_conv3", 0, &filter, 1, NULL, &error), STATUS_OK);
-    assert_int_equal(store_read_layer(&store, "block5_conv3", &layer, &damaged, &error), STATUS_OK);
+    assert_int_equal(store_read_layer(&store, "block5_conv3", NULL, &layer, &damage, &error), STATUS_OK);
     assert_int_equal(layer.count, 1);
     store_layer_free(&layer);
 }
@@ -259,9 +400,12 @@ static void commit(const struct store *store, const char *name, int unit, struct
 
 static struct store_layer read_layer(const struct store *store, const char *name, int *damaged) {
     struct store_layer layer;
+    struct store_damage damage = {0};
     struct error error = {.message = ""};
-    if (store_read_layer(store, name, &layer, damaged, &error))
+    if (store_read_layer(store, name, NULL, &layer, &damage, &error))
         fail_msg("%s", error.message);
+    *damaged = damage.count;
+    store_damage_free(&damage);
     assert_string_equal(layer.name, name);
     return layer;
 }
@@ -484,6 +628,153 @@ static void a_damaged_unit_can_be_committed_again(void **state) {
     assert_indices(&store, "block1_conv1", INDICES(0, 1, 2, 8), 0);
 }
 
+/* What was not written by the store ------------------------------------------------------------------------------ */
+
+static void copy_file(const char *from, const char *to) {
+    struct text text = read_file(from);
+    write_file(to, text.bytes, text.size);
+    text_free(&text);
+}
+
+/* Beside a layer's folder, and in it. A pipe must not be waited for. */
+static void what_the_store_did_not_write_is_ignored(void **state) {
+    (void)state;
+    struct store store = three_filters();
+    write_file("atlas/units/Thumbs.db", "", 0);
+    assert_int_equal(mkdir("atlas/units/lost+found", 0777) | mkdir("atlas/units/block1_conv1.old", 0777), 0);
+    copy_file("atlas/units/block1_conv1/00000.txt", "atlas/units/block1_conv1.old/00000.txt");
+    assert_int_equal(mkfifo("atlas/units/pipe", 0666) | symlink("block1_conv1", "atlas/units/block9_conv9"), 0);
+    assert_int_equal(symlink("nowhere", "atlas/units/dangling"), 0);
+    copy_file("atlas/units/block1_conv1/00000.txt", "atlas/units/block1_conv1/00000 (copy).txt");
+    copy_file("atlas/units/block1_conv1/00000.txt", "atlas/units/block1_conv1/0.txt");
+    write_file("atlas/units/block1_conv1/notes.txt", "mine", 4);
+    write_file("atlas/units/block1_conv1/00000.txt~", "mine", 4);
+    assert_int_equal(mkfifo("atlas/units/block1_conv1/00007.txt", 0666), 0);
+    assert_int_equal(mkdir("atlas/units/block1_conv1/00008.txt", 0777), 0);
+    assert_int_equal(symlink("00000.txt", "atlas/units/block1_conv1/00009.txt"), 0);
+    write_file("atlas/filters/desktop.ini", "mine", 4);
+    char names[8][32];
+    assert_int_equal(store_layers(&store, names, 8), 1);
+    assert_string_equal(names[0], "block1_conv1");
+    assert_indices(&store, "block1_conv1", INDICES(0, 1, 2, 8), 0);
+}
+
+static void a_picture_that_is_no_file_is_damaged(void **state) {
+    (void)state;
+    struct store store = three_filters();
+    assert_int_equal(unlink("atlas/filters/block1_conv1/0000.png"), 0);
+    assert_int_equal(mkfifo("atlas/filters/block1_conv1/0000.png", 0666), 0);
+    assert_int_equal(unlink("atlas/filters/block1_conv1/0001.png"), 0);
+    assert_int_equal(mkdir("atlas/filters/block1_conv1/0001.png", 0777), 0);
+    assert_indices(&store, "block1_conv1", INDICES(2, 8), 2);
+}
+
+static void a_record_in_the_place_of_another_is_damaged(void **state) {
+    (void)state;
+    struct store store = three_filters();
+    assert_int_equal(rename("atlas/units/block1_conv1/00001.txt", "atlas/units/block1_conv1/00003.txt"), 0);
+    assert_indices(&store, "block1_conv1", INDICES(0, 1, 2), 1);
+    struct store_filter filter = dead(3);
+    commit(&store, "block2_conv1", 0, &filter, 1, NULL);
+    copy_file("atlas/units/block2_conv1/00000.txt", "atlas/units/block1_conv1/00000.txt");
+    assert_indices(&store, "block2_conv1", INDICES(3), 0);
+    int damaged;
+    struct store_layer layer = read_layer(&store, "block1_conv1", &damaged);
+    assert_int_equal(layer.count, 0);
+    assert_int_equal(damaged, 2);
+    store_layer_free(&layer);
+}
+
+static void what_is_damaged_is_named(void **state) {
+    (void)state;
+    struct store store = three_filters();
+    struct store_filter many[] = {live(16, 1), live(17, 1), live(18, 1), live(19, 1), live(20, 1)};
+    commit(&store, "block1_conv1", 2, many, 5, NULL);
+    struct store_damage damage = {0};
+    struct store_layer layer;
+    struct error error;
+    struct text names = {0};
+    flip_byte("atlas/units/block1_conv1/00001.txt", 30);
+    flip_byte("atlas/filters/block1_conv1/0001.png", 5);
+    assert_int_equal(store_read_layer(&store, "block1_conv1", NULL, &layer, &damage, &error), STATUS_OK);
+    store_damage_describe(&damage, &names);
+    assert_string_equal(names.bytes, "units/block1_conv1/00001.txt, filters/block1_conv1/0001.png");
+    store_layer_free(&layer);
+    for (int i = 16; i < 21; i++) {
+        char path[64];
+        snprintf(path, sizeof path, "atlas/filters/block1_conv1/%04d.png", i);
+        assert_int_equal(unlink(path), 0);
+    }
+    store_damage_free(&damage);
+    damage = (struct store_damage){0};
+    names.size = 0;
+    assert_int_equal(store_read_layer(&store, "block1_conv1", NULL, &layer, &damage, &error), STATUS_OK);
+    store_damage_describe(&damage, &names);
+    assert_contains(names.bytes, "filters/block1_conv1/0017.png and 3 more");
+    text_free(&names);
+    store_damage_free(&damage);
+    store_layer_free(&layer);
+}
+
+/* As programs wrote it that named neither unit nor kernels. */
+static void an_older_record_is_read(void **state) {
+    (void)state;
+    struct store store = open_store("atlas");
+    static const char lines[] = "filteratlas unit 1\n3 dead 5e-08 0.125 2 0 00000000\n";
+    struct text record = {0};
+    text_append(&record, "%scrc %08x\n", lines, checksum_crc32(lines, sizeof lines - 1));
+    assert_int_equal(mkdir("atlas/units/block1_conv1", 0777), 0); /* units/ is there, for the locks */
+    write_file("atlas/units/block1_conv1/00000.txt", record.bytes, record.size);
+    text_free(&record);
+    int damaged;
+    struct store_layer layer = read_layer(&store, "block1_conv1", &damaged);
+    assert_int_equal(damaged, 0);
+    assert_int_equal(layer.count, 1);
+    assert_int_equal(layer.filter[0].index, 3);
+    assert_string_equal(layer.filter[0].kernels, "");
+    store_layer_free(&layer);
+    char names[8][32];
+    assert_int_equal(store_layers(&store, names, 8), 1);
+}
+
+/* Whoever drew a filter, also where the pieces of a unit come from several. */
+static void kernels_are_kept_for_every_filter(void **state) {
+    (void)state;
+    struct store store = open_store("atlas");
+    struct store_filter filters[] = {live(0, 1), dead(1), live(2, 1), dead(3), dead(4)};
+    strcpy(filters[0].kernels, "avx512 SkylakeX");
+    strcpy(filters[1].kernels, "avx2 Haswell");
+    strcpy(filters[3].kernels, "avx2 Haswell");
+    strcpy(filters[4].kernels, "avx2 Haswell");
+    commit(&store, "block1_conv1", 0, &filters[3], 2, NULL);
+    commit(&store, "block1_conv1", 0, &filters[0], 3, NULL);
+    int damaged;
+    struct store_layer layer = read_layer(&store, "block1_conv1", &damaged);
+    assert_int_equal(layer.count, 5);
+    for (int i = 0; i < 5; i++)
+        assert_string_equal(layer.filter[i].kernels, filters[i].kernels);
+    store_layer_free(&layer);
+}
+
+static bool never(void *context) {
+    int *asked = context;
+    return ++*asked < 2;
+}
+
+static void reading_a_layer_heeds_an_interrupt(void **state) {
+    (void)state;
+    struct store store = three_filters();
+    int asked = 0;
+    const struct interrupt interrupt = {never, &asked};
+    struct store_damage damage = {0};
+    struct store_layer layer;
+    struct error error;
+    assert_int_equal(store_read_layer(&store, "block1_conv1", &interrupt, &layer, &damage, &error), STATUS_STOPPED);
+    assert_int_equal(asked, 2);
+    store_layer_free(&layer);
+    store_damage_free(&damage);
+}
+
 /* With files limited to 4 bytes, as a full disk would. */
 static void put_on_full_disk(const struct store *store) {
     struct store_filter filter = live(0, 1);
@@ -563,7 +854,7 @@ static void losses_table_has_a_row_per_filter(void **state) {
     int damaged;
     commit(&store, "block1_conv1", 0, filters, 3, NULL);
     struct store_layer layer = read_layer(&store, "block1_conv1", &damaged);
-    assert_int_equal(tables_write_losses(&store, &layer, 1, &error), STATUS_OK);
+    assert_int_equal(tables_write_losses(&store, &layer, 1, false, &error), STATUS_OK);
     struct text text = read_file("atlas/losses.csv");
     int index, rank, read;
     double loss, seconds;
@@ -594,7 +885,7 @@ static void rescued_filters_are_marked(void **state) {
     int damaged;
     strcpy(filters[2].rescue, "retry 2");
     strcpy(filters[3].rescue, "leak");
-    assert_int_equal(store_open("atlas", rescuing, 2, &store, &error), STATUS_OK);
+    assert_int_equal(store_open("atlas", rescuing, 2, NULL, &store, &error), STATUS_OK);
     commit(&store, "block1_conv1", 0, filters, 3, NULL);
     commit(&store, "block1_conv1", 0, &filters[3], 1, NULL);
     assert_int_equal(store_open_existing("atlas", &again, &error), STATUS_OK);
@@ -602,7 +893,7 @@ static void rescued_filters_are_marked(void **state) {
     assert_int_equal(damaged, 0);
     for (int i = 0; i < 4; i++)
         assert_string_equal(layer.filter[i].rescue, filters[i].rescue);
-    assert_int_equal(tables_write_losses(&again, &layer, 1, &error), STATUS_OK);
+    assert_int_equal(tables_write_losses(&again, &layer, 1, true, &error), STATUS_OK);
     struct text text = read_file("atlas/losses.csv");
     assert_string_equal(text.bytes, "layer,filter,status,loss,seconds,rank,rescue\n"
                                     "block1_conv1,0,live,0.5,0.000,0,\n"
@@ -628,6 +919,12 @@ int main(void) {
         IN_FOLDER(names_that_cannot_be_are_refused),
         IN_FOLDER(a_folder_without_write_permission_is_refused),
         IN_FOLDER(pictures_without_a_job_are_not_taken_over),
+        IN_FOLDER(folders_in_which_nothing_was_drawn_are_taken),
+        IN_FOLDER(a_job_that_never_drew_gives_way),
+        IN_FOLDER(a_picture_without_a_record_keeps_its_job),
+        IN_FOLDER(a_job_that_is_about_to_draw_stays),
+        IN_FOLDER(a_job_that_was_replaced_does_not_begin),
+        IN_FOLDER(one_of_several_jobs_that_start_at_once_begins),
         IN_FOLDER(a_folder_without_an_atlas_is_not_an_existing_one),
         IN_FOLDER(a_long_folder_name_works),
         IN_FOLDER(what_was_committed_is_read_back),
@@ -644,6 +941,13 @@ int main(void) {
         IN_FOLDER(a_flipped_byte_anywhere_in_a_record_is_found),
         IN_FOLDER(a_record_cut_anywhere_is_found),
         IN_FOLDER(a_damaged_unit_can_be_committed_again),
+        IN_FOLDER(what_the_store_did_not_write_is_ignored),
+        IN_FOLDER(a_picture_that_is_no_file_is_damaged),
+        IN_FOLDER(a_record_in_the_place_of_another_is_damaged),
+        IN_FOLDER(what_is_damaged_is_named),
+        IN_FOLDER(an_older_record_is_read),
+        IN_FOLDER(kernels_are_kept_for_every_filter),
+        IN_FOLDER(reading_a_layer_heeds_an_interrupt),
         IN_FOLDER(a_full_disk_harms_nothing),
         IN_FOLDER(traces_follow_each_other),
         IN_FOLDER(a_trace_holds_every_filter_once_and_in_order),

@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# What the commands make of a folder in which others have been: damage, strangers, another job, other kernels, another
+# process, and limits.
+# shellcheck source=tests/harness.sh disable=SC1091
+. "$(dirname "$0")/../harness.sh"
+
+WEIGHTS=$HERE/jobs/demo/demo_weights.h5
+JOB=(--weights "$WEIGHTS" --size 64 --upscaling-steps 2 --epochs 3 --layers 'block1_*' -q)
+export OMPI_MCA_ess_singleton_isolated=1
+cd "$TEMPORARY" || exit 1
+render() { "$FILTERATLAS" render "${JOB[@]}" "$@"; }
+
+check "a small atlas" render --out atlas --filters 0:8
+live=$(awk -F, '$1 == "block1_conv1" && $3 == "live" { print $2; exit }' atlas/losses.csv)
+
+# Strangers
+: >atlas/units/Thumbs.db; mkfifo atlas/units/pipe; mkdir "atlas/units/a copy"; cp atlas/units/block1_conv1/*.txt "atlas/units/a copy"
+expect "strangers in units/ are ignored by stitch" 0 '' timeout 30 "$FILTERATLAS" stitch --out atlas -q
+check "and by render" render --out atlas --filters 0:16
+check "and by the tables" test "$(tail -n +2 atlas/losses.csv | cut -d, -f1 | sort -u | tr '\n' ' ')" = 'block1_conv1 block1_conv2 '
+
+# Damage
+echo x >>"atlas/filters/block1_conv1/$(printf %04d "$live").png"
+expect "stitch names a damaged picture, status 1" 1 "^filteratlas: atlas: damaged or missing: filters/block1_conv1/.*png; " "$FILTERATLAS" stitch --out atlas -q
+check "all else is made" grep -q '^block1_conv2,0,' atlas/losses.csv
+expect "render names it and draws it again" 0 'filters/block1_conv1/.*drawn again' "$FILTERATLAS" render --out atlas "${JOB[@]}" --filters 0:16
+expect "then stitch has nothing to say" 0 '' "$FILTERATLAS" stitch --out atlas -q
+
+# Whose costs these are
+expect "plan --costs of another size" 2 '^filteratlas: --costs .*size \(64x64 there, now 412x412\)' \
+    "$FILTERATLAS" plan --weights "$WEIGHTS" --costs atlas/losses.csv
+
+# A job that never drew
+mkdir idle; sed 's/^epochs = .*/epochs = 99/' atlas/job.txt >idle/job.txt
+check "a job that never drew gives way" render --out idle --filters 0:1
+
+# Kernels
+if [ "$(OPENBLAS_CORETYPE=Haswell "$FILTERATLAS" --version)" != "$(OPENBLAS_CORETYPE=Prescott "$FILTERATLAS" --version)" ]; then
+    export OPENBLAS_CORETYPE=Haswell
+    check "drawn with one set of kernels" render --out kernels --filters 0:2
+    export OPENBLAS_CORETYPE=Prescott
+    expect "with others: status 3, both named" 3 'Haswell kernels.*Prescott.*--mixed-kernels' "$FILTERATLAS" render --out kernels "${JOB[@]}" --filters 0:4
+    check "with nothing to draw there is nothing to mix" render --out kernels --filters 0:2
+    expect "--mixed-kernels goes on and says so once" 0 'Haswell.*Prescott' "$FILTERATLAS" render --out kernels "${JOB[@]}" --filters 0:4 --mixed-kernels
+    unset OPENBLAS_CORETYPE
+else
+    pass "other kernels # SKIP OpenBLAS has one set here"
+fi
+
+# Limits
+export PMIX_MCA_gds=hash # else Open MPI's own file is too large
+expect "ulimit -f: one line that names it, status 1" 1 'File too large; .*ulimit -f' bash -c 'ulimit -f 8; exec "$@"' - "$FILTERATLAS" stitch --out atlas -q
+expect "ulimit -v: one line that speaks of memory" 1 'out of memory' bash -c 'ulimit -v 200000; exec "$@"' - "$FILTERATLAS" render --out vm "${JOB[@]}" --filters 0:1
