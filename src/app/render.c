@@ -271,16 +271,6 @@ static void print_totals(const struct run *run, double seconds) {
     fflush(stdout);
 }
 
-/* How long a drawing rank may say nothing: it gives signs of life between iterations, and one may take long where
- * pictures are huge or cores are shared, at 10 GF/s say. */
-static double silence(const struct run *run) {
-    const struct octaves *octaves = &run->job.octaves;
-    const struct vgg *net = &run->network.net;
-    double flops =
-        vgg_gradient_flops(net, net->layers - 1, octaves->height[octaves->steps], octaves->width[octaves->steps]);
-    return run->options.rank_timeout + run->options.batch * flops / 1e10;
-}
-
 /* On processors of two kinds the pictures depend on who drew them. Collective; the same status on all ranks. */
 static int compare_kernels(const struct run *run, struct error *error) {
     const char *mine = run->drawing.kernels;
@@ -335,13 +325,15 @@ static int draw(struct run *run, struct error *error) {
     bool first = run->cluster.rank == 0;
     char stop_file[DURABLE_PATH_SIZE];
     snprintf(stop_file, sizeof stop_file, "%s/stop", run->store.folder);
-    struct coordination coordination = {
-        .stop = {.deadline = run->deadline, .grace = run->options.grace, .silence = silence(run), .file = stop_file},
-        .schedule = &run->schedule,
-        .store = &run->store,
-        .progress = progress_filter,
-        .context = &run->progress,
-        .lines = run->lines};
+    struct coordination coordination = {.stop = {.deadline = run->deadline,
+                                                 .grace = run->options.grace,
+                                                 .silence = run->options.rank_timeout,
+                                                 .file = stop_file},
+                                        .schedule = &run->schedule,
+                                        .store = &run->store,
+                                        .progress = progress_filter,
+                                        .context = &run->progress,
+                                        .lines = run->lines};
     memcpy(coordination.publish, run->selection.layer, sizeof coordination.publish);
     int status = compare_kernels(run, error);
     if (status)

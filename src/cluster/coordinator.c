@@ -38,6 +38,7 @@ struct coordinator {
     int active;              /* ranks that have not been told to end */
     double seconds_per_cost; /* of the slowest unit so far, cost.h */
     double file_looked_for;  /* when */
+    double looked;           /* when this thread last looked for reports */
     int signal;              /* the last one acted on */
     bool stopping;           /* nothing more is handed out */
     double drop_at;          /* while stopping, when units in flight are called off */
@@ -91,6 +92,16 @@ static void look_for_stop_file(struct coordinator *c, double now) {
         stop(c, INFINITY, file);
 }
 
+/* While this thread itself stood still, since the job was suspended (Slurm's suspend, Ctrl-Z) or a file system kept it
+ * waiting, it heard nobody: that time is nobody's silence. */
+static void forgive_own_gap(struct coordinator *c, double now) {
+    static const double usual = 1; /* longest time between two looks otherwise */
+    double gap = now - c->looked;
+    for (int rank = 0; rank < c->cluster->ranks && gap > usual; rank++)
+        c->peer[rank].heard += gap;
+    c->looked = now;
+}
+
 /* A rank that neither goes on nor answers can't be reached any more, so the job ends here. */
 static void check_silence(const struct coordinator *c, double now) {
     for (int rank = 0; rank < c->cluster->ranks; rank++) {
@@ -112,6 +123,7 @@ static void check_stop(struct coordinator *c) {
     if (now >= c->coordination->stop.deadline)
         stop(c, 0, "time limit");
     look_for_stop_file(c, now);
+    forgive_own_gap(c, now);
     check_silence(c, now);
     if (c->stopping && now >= c->drop_at && !c->status) {
         struct error stopped = c->error;
@@ -299,6 +311,7 @@ int coordinator_run(const struct cluster *cluster, const struct drawing *drawing
                             .coordination = coordination,
                             .local = local,
                             .active = cluster->ranks,
+                            .looked = clock_now(),
                             .drop_at = INFINITY};
     c.peer = calloc(cluster->ranks, sizeof *c.peer);
     if (!c.peer) {

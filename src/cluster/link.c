@@ -8,7 +8,7 @@
 #include <time.h>
 
 static const long PAUSE = 2000000;     /* nanoseconds; a unit takes seconds */
-static const double ALIVE_SECONDS = 5; /* between two signs of life */
+static const double ALIVE_SECONDS = 1; /* between two signs of life */
 
 void link_pause(void) { nanosleep(&(struct timespec){0, PAUSE}, NULL); }
 

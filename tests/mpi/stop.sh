@@ -228,6 +228,18 @@ kill -STOP "$(rank 2)"
 ended 60; status=$?
 check "a rank that hangs: status 1, not $status" test $status -eq 1
 check "a rank that hangs: one line names rank and host" said "^filteratlas: rank 2 on $(hostname): .*run the same command again"
+check "a rank that hangs: the job ends when --rank-timeout says so ($took ms)" test $took -lt 20000
+start 2 suspended "${SLOW[@]}" --rank-timeout 2
+drawing suspended
+for signal in STOP CONT; do
+    kill -$signal "$(rank 0)" "$(rank 1)"
+    [ $signal = CONT ] || sleep 6
+done
+sleep 1
+check "suspended for longer than --rank-timeout: the job goes on" kill -0 "$launcher"
+kill -USR1 "$(rank 0)"; sleep 0.5; kill -USR2 "$(rank 0)"
+ended 60; status=$?
+check "suspended for longer than --rank-timeout: then stops as asked, status 75, not $status" test $status -eq 75
 start 3 died "${JOB[@]}"
 working died
 victim=$(rank 1)
