@@ -69,12 +69,10 @@ void ascent_free(struct ascent *ascent);
 /* Bytes of that memory. */
 double ascent_bytes(const struct ascent *ascent);
 
-/* Asked before every iteration and, on the way, at each layer of each picture; `false` ends the drawing. */
-typedef bool ascent_goes_on(void *context);
-
 /* Draws filters[count] of a layer, count <= batch. results[count] point into *ascent and hold until the next call.
- * A filter's result does not depend on the others. STATUS_STOPPED if goes_on said so. */
-int ascent_draw(struct ascent *ascent, int layer, const int *filters, int count, ascent_goes_on *goes_on, void *context,
+ * A filter's result does not depend on the others. The interrupt (NULL: none) is asked
+ * before every iteration and, on the way, at each layer of each picture; STATUS_STOPPED if it said so. */
+int ascent_draw(struct ascent *ascent, int layer, const int *filters, int count, const struct interrupt *interrupt,
                 struct ascent_result *results, struct error *error);
 
 /* Seconds that one iteration at an octave takes for the layer's first `count` <= batch filters, from their first

@@ -23,8 +23,8 @@ struct drawing {
     char job_digest[SHA256_HEX_SIZE];
     char kernels[STORE_KERNELS_SIZE]; /* this rank's, for the records of what it draws */
     /* Makes the files of a finished layer from the store: called on ranks of rank 0's node alone, which see it. Asks
-     * goes_on(link) now and then and ends with STATUS_STOPPED if that says so. *line gets what a person should read. */
-    int (*publish)(const void *context, const char *layer, ascent_goes_on *goes_on, void *link, struct text *line,
+     * the interrupt now and then and ends with STATUS_STOPPED if that says so. *line gets what a person should read. */
+    int (*publish)(const void *context, const char *layer, const struct interrupt *interrupt, struct text *line,
                    struct error *error);
     const void *context;
 };

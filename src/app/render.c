@@ -187,11 +187,10 @@ static int share_weights(struct run *run, int deepest, struct error *error) {
                          (float *)((char *)run->shared.bytes + before), &run->network, error);
 }
 
-static int publish_layer(const void *context, const char *layer, ascent_goes_on *goes_on, void *link, struct text *line,
+static int publish_layer(const void *context, const char *layer, const struct interrupt *interrupt, struct text *line,
                          struct error *error) {
     const struct run *run = context;
-    const struct interrupt interrupt = {goes_on, link};
-    return command_publish_layer(&run->store, layer, &run->options, run->damaged, &interrupt, line, error);
+    return command_publish_layer(&run->store, layer, &run->options, run->damaged, interrupt, line, error);
 }
 
 /* Weights, tables and memory on every rank. */

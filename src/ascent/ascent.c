@@ -338,13 +338,12 @@ static int draw(struct group *group, struct error *error) {
 }
 
 /* An attempt draws the filters that died in the one before; the others' pictures and traces stay where they are. */
-int ascent_draw(struct ascent *ascent, int layer, const int *filters, int count, ascent_goes_on *goes_on, void *context,
+int ascent_draw(struct ascent *ascent, int layer, const int *filters, int count, const struct interrupt *interrupt,
                 struct ascent_result *results, struct error *error) {
-    const struct interrupt interrupt = {goes_on, context};
     size_t iterations = (size_t)ascent->job->octaves.steps * ascent->job->epochs;
     int status = STATUS_OK;
     for (int attempt = 0; attempt <= ascent->job->retries && !status; attempt++) {
-        struct group group = {.ascent = ascent, .layer = layer, .interrupt = &interrupt};
+        struct group group = {.ascent = ascent, .layer = layer, .interrupt = interrupt};
         for (int i = 0; i < count; i++) {
             if (attempt && (!results[i].dead || results[i].overflowed))
                 continue;

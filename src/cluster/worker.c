@@ -57,8 +57,9 @@ static int send_result(const struct drawing *drawing, const struct unit *unit, c
 static int draw_unit(const struct drawing *drawing, const struct unit *unit, struct link *link, struct error *error) {
     int filters[SCHEDULE_MAX_BATCH], count = unit_filters(unit, drawing->batch, filters);
     struct ascent_result results[SCHEDULE_MAX_BATCH];
+    const struct interrupt interrupt = {goes_on, link};
     double start = clock_now();
-    int status = ascent_draw(drawing->ascent, unit->layer, filters, count, goes_on, link, results, error);
+    int status = ascent_draw(drawing->ascent, unit->layer, filters, count, &interrupt, results, error);
     double seconds = (clock_now() - start) / count;
     for (int i = 0; i < count && !status; i++)
         status = send_result(drawing, unit, &results[i], seconds, link, error);
@@ -67,8 +68,10 @@ static int draw_unit(const struct drawing *drawing, const struct unit *unit, str
 
 static int publish_layer(const struct drawing *drawing, const struct unit *unit, struct link *link,
                          struct error *error) {
+    const struct interrupt interrupt = {goes_on, link};
+    const char *layer = drawing->net->layer[unit->layer].name;
     struct text line = {0};
-    int status = drawing->publish(drawing->context, drawing->net->layer[unit->layer].name, goes_on, link, &line, error);
+    int status = drawing->publish(drawing->context, layer, &interrupt, &line, error);
     struct report *report = status ? NULL : report_make(REPORT_PUBLISHED, unit, 0, line.size + 1);
     if (!status && !report)
         status = error_memory(error, (double)line.size, "a report");

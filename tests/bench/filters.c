@@ -50,7 +50,8 @@ static void draw(const struct network *network, const struct ascent_job *job, in
     watch->laps = 0;
     watch->result = results;
     must(ascent_make(network, job, layer, LAYERS_BATCH, &ascent, &error), &error);
-    must(ascent_draw(ascent, layer, filters, LAYERS_BATCH, note_time, watch, results, &error), &error);
+    const struct interrupt interrupt = {note_time, watch};
+    must(ascent_draw(ascent, layer, filters, LAYERS_BATCH, &interrupt, results, &error), &error);
     note_time(watch);
     for (int octave = 0; octave < job->octaves.steps; octave++) {
         double seconds = scale_octave(watch->time + octave * job->epochs, job->epochs);
@@ -136,7 +137,8 @@ static void time_iterations(const struct network *network, const struct ascent_j
         filters[i] = i;
     watch.result = results;
     must(ascent_make(network, job, layer, LAYERS_BATCH, &ascent, &error), &error);
-    must(ascent_draw(ascent, layer, filters, LAYERS_BATCH, note_time, &watch, results, &error), &error);
+    const struct interrupt interrupt = {note_time, &watch};
+    must(ascent_draw(ascent, layer, filters, LAYERS_BATCH, &interrupt, results, &error), &error);
     ascent_free(ascent);
     for (int lap = RECIPE_EPOCHS; lap < 2 * RECIPE_EPOCHS - 1; lap++)
         *best = (time[lap + 1] - time[lap]) / LAYERS_BATCH < *best ? (time[lap + 1] - time[lap]) / LAYERS_BATCH : *best;

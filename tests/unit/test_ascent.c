@@ -206,11 +206,6 @@ static int tear_down(void **state) {
     return 0;
 }
 
-static bool always(void *context) {
-    (void)context;
-    return true;
-}
-
 static struct ascent_job small_job(void) {
     struct ascent_job job = {.epochs = 3, .step = 1, .marks_leaks = true};
     octaves_make(64, 60, 1.2, 2, &job.octaves);
@@ -318,7 +313,7 @@ static struct tally draw(const struct ascent_job *job, const struct weights *wei
     for (int from = 0; from < FILTERS; from += batch) {
         struct ascent_result results[FILTERS];
         int count = from + batch < FILTERS ? batch : FILTERS - from;
-        assert_int_equal(ascent_draw(ascent, LAYER, filters + from, count, always, NULL, results, &error), 0);
+        assert_int_equal(ascent_draw(ascent, LAYER, filters + from, count, NULL, results, &error), 0);
         for (int i = 0; i < count; i++) {
             compare_result(&network, job, LAYER, &results[i]);
             assert_true(results[i].dead ? results[i].attempt == job->retries : results[i].attempt <= job->retries);

@@ -206,11 +206,6 @@ static void gradient_is_the_derivative(void **state) {
     network_memory_free(&memory);
 }
 
-static bool always(void *context) {
-    (void)context;
-    return true;
-}
-
 struct deviations {
     double early[VGG_MAX_LAYERS * 8]; /* the greatest of the first 10 iterations */
     double final[VGG_MAX_LAYERS * 8];
@@ -264,7 +259,7 @@ static void renders_agree_with_the_original(void **state) {
     assert_int_equal(ascent_make(&network, &job, demo.net.layers - 1, FILTERS, &ascent, &error), 0);
     for (int layer = 0; layer < demo.net.layers; layer++) {
         struct ascent_result results[FILTERS];
-        assert_int_equal(ascent_draw(ascent, layer, filters, FILTERS, always, NULL, results, &error), 0);
+        assert_int_equal(ascent_draw(ascent, layer, filters, FILTERS, NULL, results, &error), 0);
         for (int i = 0; i < FILTERS; i++)
             compare_trace(&results[i], demo.net.layer[layer].name, &deviations);
     }

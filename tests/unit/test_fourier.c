@@ -34,11 +34,6 @@ static int tear_down(void **state) {
     return 0;
 }
 
-static bool always(void *context) {
-    (void)context;
-    return true;
-}
-
 /* "GROUP/caseN/NAME", or without NAME the group itself. */
 static const char *path_of(const char *group, int number, const char *name) {
     static char path[96];
@@ -448,7 +443,7 @@ static void draw(const struct ascent_job *job, int layer, int filter, struct dra
     const struct winograd_kernels *kernels = winograd_find_kernels(NULL);
     assert_int_equal(network_make(&demo, &job->octaves, layer, kernels, &drawing->network, &error), 0);
     assert_int_equal(ascent_make(&drawing->network, job, layer, 1, &drawing->ascent, &error), 0);
-    assert_int_equal(ascent_draw(drawing->ascent, layer, &filter, 1, always, NULL, &drawing->result, &error), 0);
+    assert_int_equal(ascent_draw(drawing->ascent, layer, &filter, 1, NULL, &drawing->result, &error), 0);
     assert_false(drawing->result.dead);
     assert_int_equal(drawing->result.iterations, job->octaves.steps * job->epochs);
 }
@@ -533,9 +528,9 @@ static void every_filter_is_drawn_alone(void **state) {
     assert_int_equal(network_make(&demo, &job.octaves, layer, winograd_find_kernels(NULL), &network, &error), 0);
     assert_int_equal(ascent_make(&network, &job, layer, COUNT, &together, &error), 0);
     assert_int_equal(ascent_make(&network, &job, layer, 1, &alone, &error), 0);
-    assert_int_equal(ascent_draw(together, layer, filters, COUNT, always, NULL, results, &error), 0);
+    assert_int_equal(ascent_draw(together, layer, filters, COUNT, NULL, results, &error), 0);
     for (int i = 0; i < COUNT; i++) {
-        assert_int_equal(ascent_draw(alone, layer, &filters[i], 1, always, NULL, &one, &error), 0);
+        assert_int_equal(ascent_draw(alone, layer, &filters[i], 1, NULL, &one, &error), 0);
         assert_true(one.loss == results[i].loss);
         assert_memory_equal(one.picture, results[i].picture, bytes);
         assert_memory_equal(one.trace, results[i].trace, one.iterations * sizeof(float));
@@ -559,15 +554,16 @@ static void a_stop_is_obeyed_at_every_layer(void **state) {
     job.epochs = 1;
     assert_int_equal(network_make(&demo, &job.octaves, layer, winograd_find_kernels(NULL), &network, &error), 0);
     assert_int_equal(ascent_make(&network, &job, layer, 1, &ascent, &error), 0);
-    int questions = 1 << 20;
-    assert_int_equal(ascent_draw(ascent, layer, &filter, 1, countdown, &questions, &result, &error), 0);
+    int questions = 1 << 20, left;
+    const struct interrupt never = {countdown, &questions}, soon = {countdown, &left};
+    assert_int_equal(ascent_draw(ascent, layer, &filter, 1, &never, &result, &error), 0);
     questions = (1 << 20) - questions;
     /* One before each of three iterations, one at each of the layers below on the way there and back, and there once
      * more at the end. */
     assert_int_equal(questions, 3 * (1 + 2 * layer) + layer);
     for (int n = 1; n < questions; n++) {
-        int left = n;
-        assert_int_equal(ascent_draw(ascent, layer, &filter, 1, countdown, &left, &result, &error), STATUS_STOPPED);
+        left = n;
+        assert_int_equal(ascent_draw(ascent, layer, &filter, 1, &soon, &result, &error), STATUS_STOPPED);
         assert_int_equal(left, 0);
     }
     ascent_free(ascent);
