@@ -13,7 +13,8 @@ int stop_signal(void);
 const char *stop_signal_name(int signal);
 
 /* When Slurm will end this job, in seconds of the system clock since 1970: SLURM_JOB_END_TIME, else what scontrol
- * says; 0 if this is no Slurm job or it has no limit. May run a command: for rank 0, at the start. */
+ * says; INFINITY if the job has no limit, 0 if that isn't known or this is no Slurm job. May run a command: for rank 0,
+ * at the start. */
 double stop_slurm_end(void);
 
 #endif

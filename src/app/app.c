@@ -16,11 +16,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Whether a launcher started this process as another rank than the first: Open MPI's, PMIx's or Slurm's variable. Only
- * for commands that do without MPI. */
+/* Whether a launcher started this process as another rank than the first: MPICH's variable (before the others, since
+ * Open MPI sets its own in a process that it takes for a job of one rank), Open MPI's, PMIx's or Slurm's. Only for
+ * those that do without MPI. */
 static bool is_later_rank(void) {
-    static const char *const variables[] = {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "SLURM_PROCID"};
-    for (int i = 0; i < 3; i++) {
+    static const char *const variables[] = {"PMI_RANK", "OMPI_COMM_WORLD_RANK", "PMIX_RANK", "SLURM_PROCID"};
+    for (size_t i = 0; i < sizeof variables / sizeof *variables; i++) {
         const char *rank = getenv(variables[i]);
         if (rank)
             return strcmp(rank, "0") != 0;

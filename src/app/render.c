@@ -37,13 +37,14 @@ struct run {
     struct schedule schedule;
     struct progress progress;
     struct text lines[VGG_MAX_LAYERS];
-    double start, deadline; /* seconds of the monotonic clock */
+    double start, deadline, end; /* seconds of the monotonic clock: nothing is drawn after the deadline, nothing made
+                                  * from what was drawn after the end */
 };
 
 /* Asked by rank 0 while it waits, reads or makes files: the coordinator asks for itself while ranks draw. */
 static bool goes_on(void *context) {
     const struct run *run = context;
-    return !stop_signal() && clock_now() < run->deadline;
+    return !stop_signal() && clock_now() < run->end;
 }
 
 /* Says why, where rank 0 was stopped outside of drawing; other errors stay as they are. */
@@ -119,19 +120,25 @@ static bool wanted(const void *context, int layer, int filter) {
     return selection_has(&run->selection, layer, filter) && !store_layer_has(&run->drawn[layer], filter);
 }
 
-/* When to stop, by the monotonic clock, with a margin for the last commits. INFINITY without a limit. */
+/* When to stop before `limit`, by the monotonic clock, with a margin for the last commits and the files. */
+static void stop_before(struct run *run, double limit, double margin) {
+    run->deadline = limit - margin;
+    run->end = limit - margin / 5;
+}
+
+/* INFINITY without a limit. */
 static int set_deadline(struct run *run, struct error *error) {
     static const double margin = 5;
     double limit = run->options.time_limit, now = clock_now();
-    run->deadline = INFINITY;
+    stop_before(run, INFINITY, 0);
     if (limit > 0)
-        run->deadline = run->start + limit - fmin(margin, limit / 10);
+        stop_before(run, run->start + limit, fmin(margin, limit / 10));
     if (limit != OPTIONS_TIME_AUTO)
         return STATUS_OK;
     double end = stop_slurm_end();
     if (end <= 0)
         return error_set(error, STATUS_USAGE, "--time-limit auto: Slurm gives no end of this job; give [H:]M:S");
-    run->deadline = now + (end - (double)time(NULL)) - margin;
+    stop_before(run, now + (end - (double)time(NULL)), margin);
     return STATUS_OK;
 }
 
@@ -377,6 +384,16 @@ static int run_parse(struct run *run, int argc, char **argv, struct error *error
     return status;
 }
 
+/* Another MPI's mpiexec starts processes that this one's library takes for jobs of one rank each. */
+static int check_launcher(const struct run *run, struct error *error) {
+    const char *size = getenv("PMI_SIZE");
+    if (run->cluster.ranks > 1 || !size || atoi(size) < 2)
+        return STATUS_OK;
+    return error_set(error, STATUS_USAGE,
+                     "MPI sees 1 of %s processes, which another MPI's launcher started; use the mpirun of %s", size,
+                     run->cluster.mpi);
+}
+
 int app_render(int argc, char **argv) {
     struct run run = {.start = clock_now()};
     struct error error;
@@ -384,6 +401,8 @@ int app_render(int argc, char **argv) {
     cluster_start(&run.cluster);
     gemm_use_one_thread();
     int status = run_parse(&run, argc, argv, &error);
+    if (!status && !run.options.help)
+        status = check_launcher(&run, &error);
     if (!status && !run.options.help) {
         run.job = options_job(&run.options);
         status = run.cluster.rank == 0 ? prepare_rank_0(&run, &error) : STATUS_OK;

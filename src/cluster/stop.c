@@ -1,5 +1,6 @@
 #include "filteratlas/stop.h"
 
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,10 +36,13 @@ const char *stop_signal_name(int signal) {
     }
 }
 
-/* "... EndTime=2026-01-31T12:00:00 ..." in what `scontrol show job` prints, local time; 0 for "Unknown". */
+/* "... EndTime=2026-01-31T12:00:00 ..." in what `scontrol show job` prints, local time; INFINITY for the "Unknown" of a
+ * job without a limit, as Slurm before 22.05 has it; 0 if there is no such time. */
 static double parse_end_time(const char *text) {
     const char *value = strstr(text, "EndTime=");
     struct tm time = {.tm_isdst = -1};
+    if (value && !strncmp(value, "EndTime=Unknown", strlen("EndTime=Unknown")))
+        return INFINITY;
     if (!value || !strptime(value + strlen("EndTime="), "%Y-%m-%dT%H:%M:%S", &time))
         return 0;
     return (double)mktime(&time);

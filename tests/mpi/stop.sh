@@ -192,6 +192,14 @@ completes file 1 DIR/stop
 
 expect "--time-limit auto outside Slurm" 2 '^filteratlas: --time-limit auto: .*give' \
     env -u SLURM_JOB_ID -u SLURM_JOB_END_TIME "$FILTERATLAS" render --out auto "${JOB[@]}" --time-limit auto
+mkdir bin
+printf '#!/bin/sh\necho "JobId=77 TimeLimit=UNLIMITED EndTime=Unknown Deadline=N/A"\n' >bin/scontrol
+chmod +x bin/scontrol
+expect "--time-limit auto in a job without limit" 0 '' env -u SLURM_JOB_END_TIME PATH="$PWD/bin:$PATH" SLURM_JOB_ID=77 \
+    OMPI_MCA_ess=singleton OMPI_MCA_ras=^slurm OMPI_MCA_plm=isolated "$FILTERATLAS" render --out unlimited -q "${JOB[@]}" --time-limit auto
+expect "another MPI's launcher: one line, of its first rank" 2 '^filteratlas: MPI sees 1 of 2 processes, .*; use the mpirun of Open MPI' \
+    env PMI_RANK=0 PMI_SIZE=2 "$FILTERATLAS" render --out other "${JOB[@]}"
+expect "another MPI's launcher: no line of another" 2 '' env PMI_RANK=1 PMI_SIZE=2 "$FILTERATLAS" render --out other "${JOB[@]}"
 export SLURM_JOB_END_TIME=$(($(date +%s) + 12))
 start 2 auto "${SLOW[@]}" --time-limit auto
 ended 60; status=$?
