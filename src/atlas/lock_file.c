@@ -41,6 +41,7 @@ int lock_file_prepare(const char *folder, const char *path, const struct owner *
     snprintf(name, sizeof name, "%s.%s.%ld", path, self->host, self->pid);
     int length = owner_format(self, text);
     file->descriptor = -1;
+    file->linkless = false; /* so far as is known */
     *file->own = 0;
     if (durable_write_part(name, text, (size_t)length, error))
         return cannot_lock(folder, error);
