@@ -70,8 +70,8 @@ void ascent_free(struct ascent *ascent);
 double ascent_bytes(const struct ascent *ascent);
 
 /* Draws filters[count] of a layer, count <= batch. results[count] point into *ascent and hold until the next call.
- * A filter's result does not depend on the others. The interrupt (NULL: none) is asked
- * before every iteration and, on the way, at each layer of each picture; STATUS_STOPPED if it said so. */
+ * A filter's result does not depend on the others. The interrupt (NULL: none) is asked before every iteration and, on
+ * the way, at each layer of each picture; STATUS_STOPPED if it said so. */
 int ascent_draw(struct ascent *ascent, int layer, const int *filters, int count, const struct interrupt *interrupt,
                 struct ascent_result *results, struct error *error);
 

@@ -24,7 +24,8 @@ enum { LOCK_ENDING_SECONDS = 3, LOCK_LONG_SECONDS = 600 };
 struct lock_patience {
     double seconds;
     const struct interrupt *interrupt;
-    /* Called once per lock that is waited for longer than a second, with a sentence on what for. NULL: not. */
+    /* Called once per lock that is waited for longer than a second, with a sentence on what for; not for a live owner
+     * where the patience is short, since the error names him soon. NULL: not. */
     void (*say)(const char *sentence);
 };
 

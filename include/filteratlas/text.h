@@ -20,8 +20,7 @@ void text_append(struct text *text, const char *format, ...) __attribute__((form
 int text_read(const char *path, struct text *text, struct error *error);
 
 /* The same of a regular file only, for folders in which anything may lie: it neither waits for a pipe nor reads a
- * device.
- */
+ * device. */
 int text_read_regular(const char *path, struct text *text, struct error *error);
 
 void text_free(struct text *text);

@@ -235,7 +235,7 @@ static int meet(struct attempt *attempt, const struct owner *owner, struct error
                              "%s: %s is being written by process %ld on %s; wait for it, or give other --layers or "
                              "another --out",
                              attempt->folder, attempt->name, owner->pid, owner->host);
-        if (attempt->patience->seconds > LOCK_ENDING_SECONDS) /* else the error says it soon */
+        if (attempt->patience->seconds > LOCK_ENDING_SECONDS)
             say(attempt, "%s: waiting for process %ld on %s, which is writing %s", owner);
         break;
     default:
