@@ -41,7 +41,7 @@ ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -DFILTERATLAS_VERSION='"$(VERSION)"' -ffp-c
 LIBS := $(HDF5_LIBS) $(shell $(PKG_CONFIG) --libs $(PACKAGES)) -lm -lpthread $(LDFLAGS)
 
 # The innermost loops are built once per instruction set; which set runs is chosen when the program starts.
-KERNELS := src/ascent/winograd_kernels.c
+KERNELS := src/net/winograd_kernels.c
 ifneq ($(filter x86_64%,$(shell $(CC) -dumpmachine)),)
 KERNEL_SETS := avx512 avx2 baseline
 else
@@ -53,7 +53,7 @@ KERNEL_FLAGS_avx2 := -march=x86-64-v3
 SOURCES := $(filter-out $(KERNELS),$(wildcard src/*/*.c))
 CLUSTER := $(filter-out src/cluster/schedule.c src/cluster/simulate.c src/cluster/stop.c,$(wildcard src/cluster/*.c)) src/app/render.c src/app/app.c
 SERIAL := $(filter-out $(CLUSTER),$(SOURCES)) # all that links and is tested without MPI
-KERNEL_OBJECTS := $(KERNEL_SETS:%=$(BUILD)/src/ascent/winograd_kernels_%.o)
+KERNEL_OBJECTS := $(KERNEL_SETS:%=$(BUILD)/src/net/winograd_kernels_%.o)
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(KERNEL_OBJECTS) $(BUILD)/page_assets.o
 TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
 TEST_HELPERS := $(addprefix $(BUILD)/tests/unit/,weights_writer.o fixtures.o twin.o twin_network.o folder.o)
@@ -66,7 +66,7 @@ $(BUILD)/filteratlas: $(OBJECTS) $(BUILD)/src/main.o
 
 $(BUILD)/src/cluster/%.o $(BUILD)/src/app/render.o: CC := $(MPICC)
 
-$(KERNEL_OBJECTS): $(BUILD)/src/ascent/winograd_kernels_%.o: $(KERNELS) Makefile
+$(KERNEL_OBJECTS): $(BUILD)/src/net/winograd_kernels_%.o: $(KERNELS) Makefile
 	$(call say,CC,$< ($*))
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -O3 -ffp-contract=fast $(KERNEL_FLAGS_$*) -DWINOGRAD_ISA=$* -MMD -MP -c -o $@ $<
@@ -83,10 +83,10 @@ $(BUILD)/%.o: %.c Makefile
 # a folder with openseadragon.min.js and openseadragon-LICENSE.txt, does without npm.
 VIEWER ?= $(BUILD)/viewer
 VIEWER_STAMP := $(VIEWER)/$(if $(shell command -v npm),fetched,without)
-PAGE := page/page.css $(BUILD)/page.js page/index.html # in the order in which they are written
+PAGE := src/page/page.css $(BUILD)/page.js src/page/index.html # in the order in which they are written
 
 ifeq ($(origin VIEWER),file)
-$(VIEWER_STAMP): page/package-lock.json scripts/fetch_viewer
+$(VIEWER_STAMP): src/page/package-lock.json scripts/fetch_viewer
 	$(call say,FETCH,openseadragon)
 	$(Q)scripts/fetch_viewer $(VIEWER)
 	@touch $@
@@ -98,7 +98,7 @@ viewer:
 	rm -rf $(BUILD)/viewer
 	$(MAKE) $(BUILD)/filteratlas
 
-$(BUILD)/page.js: $(sort $(wildcard page/*.js))
+$(BUILD)/page.js: $(sort $(wildcard src/page/*.js))
 	@mkdir -p $(@D)
 	$(Q)cat $^ >$@
 
@@ -110,12 +110,13 @@ $(BUILD)/page_assets.c: $(PAGE) $(VIEWER_STAMP) scripts/embed $(if $(wildcard $(
 
 $(BUILD)/page_assets.o: $(BUILD)/page_assets.c Makefile
 	$(call say,CC,$<)
-	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(ALL_CFLAGS) -Isrc -MMD -MP -c -o $@ $<
 
+# Tests may include what only one room uses: "net/channel.h".
 $(BUILD)/tests/unit/%.o: tests/unit/%.c Makefile
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CFLAGS) $(shell $(PKG_CONFIG) --cflags cmocka) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(ALL_CFLAGS) -Isrc $(shell $(PKG_CONFIG) --cflags cmocka) -MMD -MP -c -o $@ $<
 
 $(BUILD)/libserial.a: $(SERIAL:%.c=$(BUILD)/%.o) $(KERNEL_OBJECTS) $(BUILD)/page_assets.o
 	$(call say,AR,$@)

@@ -1,4 +1,5 @@
-#include "filteratlas/app.h"
+#include "filteratlas/app/app.h"
+#include "filteratlas/base/error.h"
 
 #include <limits.h>
 #include <stdio.h>

@@ -1,40 +1,21 @@
-#include "filteratlas/app.h"
+#include "filteratlas/app/app.h"
 
 #include "command.h"
-#include "filteratlas/gemm.h"
-#include "filteratlas/options.h"
-#include "filteratlas/png_file.h"
-#include "filteratlas/text.h"
-#include "filteratlas/weights.h"
-#include "filteratlas/winograd.h"
+#include "filteratlas/atlas/png_file.h"
+#include "filteratlas/base/text.h"
+#include "filteratlas/model/weights.h"
+#include "filteratlas/net/gemm.h"
+#include "filteratlas/net/winograd.h"
 #include "nearest.h"
 #include "option_table.h"
+#include "options.h"
+#include "report.h"
 
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* Whether a launcher started this process as another rank than the first: MPICH's variable (before the others, since
- * Open MPI sets its own in a process that it takes for a job of one rank), Open MPI's, PMIx's or Slurm's. Only for
- * those that do without MPI. */
-static bool is_later_rank(void) {
-    static const char *const variables[] = {"PMI_RANK", "OMPI_COMM_WORLD_RANK", "PMIX_RANK", "SLURM_PROCID"};
-    for (size_t i = 0; i < sizeof variables / sizeof *variables; i++) {
-        const char *rank = getenv(variables[i]);
-        if (rank)
-            return strcmp(rank, "0") != 0;
-    }
-    return false;
-}
-
-int app_report(const struct error *error) {
-    if (is_later_rank())
-        return error->status;
-    fprintf(stderr, "filteratlas: %s\n", error->message);
-    return error->status;
-}
 
 static int print_text(void (*fill)(struct text *text)) {
     struct text text = {0};
@@ -64,7 +45,7 @@ static int refuse_command(const char *word) {
                   "%s: a command comes first, as in filteratlas render %s; see filteratlas --help", word, word);
     else
         error_set(&error, STATUS_USAGE, "%s: no such command; see filteratlas --help", word);
-    return app_report(&error);
+    return report_error(&error);
 }
 
 /* "filteratlas help [COMMAND]", as other programs have it. */

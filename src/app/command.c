@@ -1,11 +1,12 @@
 #include "command.h"
 #include "export.h"
+#include "report.h"
 
-#include "filteratlas/app.h"
-#include "filteratlas/mosaic.h"
-#include "filteratlas/page.h"
-#include "filteratlas/selection.h"
-#include "filteratlas/tables.h"
+#include "filteratlas/app/app.h"
+#include "filteratlas/atlas/mosaic.h"
+#include "filteratlas/atlas/tables.h"
+#include "filteratlas/page/page.h"
+#include "selection.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -21,7 +22,7 @@ void command_print_help(enum command command) {
 int command_options(enum command command, int argc, char **argv, struct options *options) {
     struct error error;
     if (options_parse(command, argc, argv, options, &error))
-        return app_report(&error);
+        return report_error(&error);
     if (options->help)
         command_print_help(command);
     return STATUS_OK;

@@ -2,10 +2,10 @@
 #ifndef COMMAND_H
 #define COMMAND_H
 
-#include "filteratlas/interrupt.h"
-#include "filteratlas/options.h"
-#include "filteratlas/store.h"
-#include "filteratlas/weights.h"
+#include "filteratlas/atlas/store.h"
+#include "filteratlas/base/interrupt.h"
+#include "filteratlas/model/weights.h"
+#include "options.h"
 
 /* Parses a command's options for a command that runs as one process: reports an error, prints the help if asked. */
 int command_options(enum command command, int argc, char **argv, struct options *options);

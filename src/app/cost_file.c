@@ -1,6 +1,6 @@
 #include "cost_file.h"
 
-#include "filteratlas/text.h"
+#include "filteratlas/base/text.h"
 
 #include <math.h>
 #include <stdbool.h>

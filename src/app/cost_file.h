@@ -2,10 +2,10 @@
 #ifndef COST_FILE_H
 #define COST_FILE_H
 
-#include "filteratlas/error.h"
-#include "filteratlas/schedule.h"
-#include "filteratlas/store.h"
-#include "filteratlas/vgg.h"
+#include "filteratlas/atlas/store.h"
+#include "filteratlas/base/error.h"
+#include "filteratlas/cluster/schedule.h"
+#include "filteratlas/model/vgg.h"
 
 struct cost_file {
     double *seconds[VGG_MAX_LAYERS]; /* [filter], of one rank; negative where the file has none */

@@ -1,6 +1,6 @@
 #include "export.h"
 
-#include "filteratlas/hdf5_atlas.h"
+#include "filteratlas/atlas/hdf5_atlas.h"
 #include "option_table.h"
 
 #include <stdio.h>

@@ -2,8 +2,8 @@
 #ifndef EXPORT_H
 #define EXPORT_H
 
-#include "filteratlas/options.h"
-#include "filteratlas/store.h"
+#include "filteratlas/atlas/store.h"
+#include "options.h"
 
 /* Whether it was asked for, now or by an earlier command that left one in DIR: a file that has only some of the
  * pictures that lie beside it would mislead. */

@@ -1,7 +1,8 @@
 #include "command.h"
-#include "filteratlas/app.h"
-#include "filteratlas/weight_sizes.h"
-#include "filteratlas/weights.h"
+#include "filteratlas/app/app.h"
+#include "filteratlas/model/weight_sizes.h"
+#include "filteratlas/model/weights.h"
+#include "report.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -151,5 +152,5 @@ int app_inspect(int argc, char **argv) {
         status = print_summary(options.file, &weights, &error);
         weights_free(&weights);
     }
-    return status ? app_report(&error) : STATUS_OK;
+    return status ? report_error(&error) : STATUS_OK;
 }

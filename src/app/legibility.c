@@ -1,9 +1,9 @@
 #include "legibility.h"
 
-#include "filteratlas/png_file.h"
-#include "filteratlas/selection.h"
-#include "filteratlas/vgg.h"
-#include "filteratlas/waves.h"
+#include "filteratlas/ascent/waves.h"
+#include "filteratlas/atlas/png_file.h"
+#include "filteratlas/model/vgg.h"
+#include "selection.h"
 
 #include <math.h>
 #include <stdio.h>

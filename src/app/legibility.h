@@ -2,9 +2,9 @@
 #ifndef LEGIBILITY_H
 #define LEGIBILITY_H
 
-#include "filteratlas/error.h"
-#include "filteratlas/interrupt.h"
-#include "filteratlas/store.h"
+#include "filteratlas/atlas/store.h"
+#include "filteratlas/base/error.h"
+#include "filteratlas/base/interrupt.h"
 
 /* Prints, for every layer that is selected and for all of them, the number of filters, of pictures, and the median over
  * the pictures of the share of a picture's energy (its squared deviation from its mean, by Parseval's theorem) at

@@ -1,8 +1,8 @@
 #include "measure.h"
 
-#include "filteratlas/clock.h"
-#include "filteratlas/cost.h"
-#include "filteratlas/pages.h"
+#include "filteratlas/ascent/cost.h"
+#include "filteratlas/base/clock.h"
+#include "filteratlas/base/huge_pages.h"
 
 #include <math.h>
 #include <signal.h>
@@ -99,7 +99,7 @@ static const int png_copies = 2;
 int measure(const struct weights *weights, const struct ascent_job *job, int deepest, int batch, int ranks,
             struct measurement *measurement, struct error *error) {
     size_t table_bytes = network_table_bytes(&weights->net, &job->octaves, deepest);
-    float *tables = pages_allocate(table_bytes);
+    float *tables = huge_pages_allocate(table_bytes);
     struct network network = {0};
     struct ascent *ascent = NULL;
     int status = tables ? STATUS_OK : error_memory(error, (double)table_bytes, "tables");

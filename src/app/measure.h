@@ -2,8 +2,8 @@
 #ifndef MEASURE_H
 #define MEASURE_H
 
-#include "filteratlas/ascent.h"
-#include "filteratlas/weights.h"
+#include "filteratlas/ascent/ascent.h"
+#include "filteratlas/model/weights.h"
 
 struct measurement {
     double scale;      /* seconds here for a nominal second of cost.h; 0 without a measurement */

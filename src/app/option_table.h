@@ -2,8 +2,8 @@
 #ifndef OPTION_TABLE_H
 #define OPTION_TABLE_H
 
-#include "filteratlas/options.h"
-#include "filteratlas/text.h"
+#include "filteratlas/base/text.h"
+#include "options.h"
 
 #include <stdbool.h>
 #include <stddef.h>

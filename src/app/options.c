@@ -1,6 +1,6 @@
-#include "filteratlas/options.h"
+#include "options.h"
 
-#include "filteratlas/smooth.h"
+#include "filteratlas/ascent/smooth.h"
 #include "nearest.h"
 #include "option_table.h"
 

@@ -1,4 +1,4 @@
-#include "filteratlas/options.h"
+#include "options.h"
 
 struct ascent_job options_job(const struct options *options) {
     bool fourier = options->recipe == RECIPE_FOURIER;

@@ -1,4 +1,4 @@
-#include "filteratlas/options.h"
+#include "options.h"
 
 #include "option_table.h"
 

@@ -1,11 +1,12 @@
 #include "command.h"
 #include "cost_file.h"
-#include "filteratlas/app.h"
-#include "filteratlas/progress.h"
-#include "filteratlas/schedule.h"
-#include "filteratlas/selection.h"
-#include "filteratlas/weights.h"
+#include "filteratlas/app/app.h"
+#include "filteratlas/cluster/schedule.h"
+#include "filteratlas/model/weights.h"
 #include "measure.h"
+#include "progress.h"
+#include "report.h"
+#include "selection.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -245,12 +246,12 @@ int app_plan(int argc, char **argv) {
     if (status || options.help)
         return status;
     if (weights_read(options.weights, &plan.weights, &error))
-        return app_report(&error);
+        return report_error(&error);
     status = make_plan(&plan, &error);
     if (!status)
         status = print_plan(&plan, &error);
     unit_list_free(&plan.list);
     cost_file_free(&plan.costs);
     weights_free(&plan.weights);
-    return status ? app_report(&error) : STATUS_OK;
+    return status ? report_error(&error) : STATUS_OK;
 }

@@ -1,5 +1,5 @@
-#include "filteratlas/progress.h"
-#include "filteratlas/clock.h"
+#include "progress.h"
+#include "filteratlas/base/clock.h"
 
 #include <math.h>
 #include <stdio.h>

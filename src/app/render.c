@@ -1,15 +1,16 @@
 #include "command.h"
-#include "filteratlas/app.h"
-#include "filteratlas/clock.h"
-#include "filteratlas/cluster.h"
-#include "filteratlas/distribute.h"
-#include "filteratlas/gemm.h"
-#include "filteratlas/png_file.h"
-#include "filteratlas/progress.h"
-#include "filteratlas/selection.h"
-#include "filteratlas/shared.h"
-#include "filteratlas/stop.h"
-#include "filteratlas/winograd.h"
+#include "filteratlas/app/app.h"
+#include "filteratlas/atlas/png_file.h"
+#include "filteratlas/base/clock.h"
+#include "filteratlas/cluster/cluster.h"
+#include "filteratlas/cluster/distribute.h"
+#include "filteratlas/cluster/shared.h"
+#include "filteratlas/cluster/stop.h"
+#include "filteratlas/net/gemm.h"
+#include "filteratlas/net/winograd.h"
+#include "progress.h"
+#include "report.h"
+#include "selection.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -413,7 +414,7 @@ int app_render(int argc, char **argv) {
             status = draw(&run, &error);
     }
     if (status && run.cluster.rank == 0)
-        app_report(&error);
+        report_error(&error);
     run_free(&run);
     cluster_end(&run.cluster);
     return status;

@@ -1,6 +1,6 @@
-#include "filteratlas/selection.h"
+#include "selection.h"
 
-#include "filteratlas/text.h"
+#include "filteratlas/base/text.h"
 #include "nearest.h"
 
 #include <fnmatch.h>

@@ -1,9 +1,10 @@
 #include "command.h"
-#include "filteratlas/app.h"
-#include "filteratlas/gemm.h"
-#include "filteratlas/selection.h"
-#include "filteratlas/stop.h"
+#include "filteratlas/app/app.h"
+#include "filteratlas/cluster/stop.h"
+#include "filteratlas/net/gemm.h"
 #include "legibility.h"
+#include "report.h"
+#include "selection.h"
 
 static int check_layers(const struct store *store, const char *list, struct error *error) {
     char names[VGG_MAX_LAYERS][32];
@@ -52,5 +53,5 @@ int app_stitch(int argc, char **argv) {
         status = check_layers(&store, options.layers, &error);
     if (!status)
         status = make_files(&store, &options, &error);
-    return status ? app_report(&error) : STATUS_OK;
+    return status ? report_error(&error) : STATUS_OK;
 }

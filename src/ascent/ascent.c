@@ -1,6 +1,6 @@
-#include "filteratlas/ascent.h"
+#include "filteratlas/ascent/ascent.h"
 
-#include "filteratlas/clock.h"
+#include "filteratlas/base/clock.h"
 #include "recipe.h"
 
 #include <fenv.h>

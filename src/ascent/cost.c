@@ -1,6 +1,6 @@
-#include "filteratlas/cost.h"
+#include "filteratlas/ascent/cost.h"
 
-#include "filteratlas/waves.h"
+#include "filteratlas/ascent/waves.h"
 
 #include <math.h>
 

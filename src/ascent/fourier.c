@@ -3,8 +3,8 @@
  * smaller ones. */
 #include "recipe.h"
 
-#include "filteratlas/pages.h"
-#include "filteratlas/waves.h"
+#include "filteratlas/ascent/waves.h"
+#include "filteratlas/base/huge_pages.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -51,7 +51,7 @@ static int make(struct canvas *canvas, struct error *error) {
     struct fourier_tables *tables = canvas->own = calloc(1, sizeof *tables);
     size_t size = picture_floats(canvas->job) * sizeof(float);
     if (tables)
-        tables->t = pages_allocate(size);
+        tables->t = huge_pages_allocate(size);
     if (!tables || !tables->t)
         return error_memory(error, (double)size, "pictures");
     make_colours(tables->colour);

@@ -1,4 +1,4 @@
-#include "filteratlas/noise.h"
+#include "noise.h"
 
 #include <Random123/philox.h>
 

@@ -1,4 +1,4 @@
-#include "filteratlas/picture8.h"
+#include "picture8.h"
 
 #include <math.h>
 

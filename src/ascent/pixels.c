@@ -2,9 +2,9 @@
  * enlarged between two octaves by way of 8 bits. */
 #include "recipe.h"
 
-#include "filteratlas/picture8.h"
-#include "filteratlas/resize.h"
-#include "filteratlas/smooth.h"
+#include "filteratlas/ascent/smooth.h"
+#include "picture8.h"
+#include "resize.h"
 
 #include <stdlib.h>
 

@@ -1,6 +1,6 @@
 #include "recipe.h"
 
-#include "filteratlas/transform.h"
+#include "filteratlas/ascent/transform.h"
 
 #include <math.h>
 

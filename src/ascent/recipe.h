@@ -1,12 +1,13 @@
 /* What an ascent is put together from: a parameterisation (what numbers a picture is made of), transforms (how the
  * network looks at the picture), an optimiser (how the numbers climb); the objective is the job's
- * (filteratlas/objective.h). A recipe is a named choice of them. Pictures are [height][width][3] of an octave's size.
+ * (filteratlas/net/objective.h). A recipe is a named choice of them. Pictures are [height][width][3] of an octave's
+ * size.
  */
 #ifndef RECIPE_H
 #define RECIPE_H
 
-#include "filteratlas/ascent.h"
-#include "filteratlas/noise.h"
+#include "filteratlas/ascent/ascent.h"
+#include "noise.h"
 
 #include <stdbool.h>
 #include <stddef.h>

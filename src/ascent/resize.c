@@ -1,4 +1,4 @@
-#include "filteratlas/resize.h"
+#include "resize.h"
 
 #include <math.h>
 #include <stdlib.h>

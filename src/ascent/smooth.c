@@ -1,4 +1,4 @@
-#include "filteratlas/smooth.h"
+#include "filteratlas/ascent/smooth.h"
 
 #include <math.h>
 

@@ -1,4 +1,4 @@
-#include "filteratlas/transform.h"
+#include "filteratlas/ascent/transform.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,7 +1,7 @@
-#include "filteratlas/waves.h"
+#include "filteratlas/ascent/waves.h"
 
-#include "filteratlas/gemm.h"
-#include "filteratlas/pages.h"
+#include "filteratlas/base/huge_pages.h"
+#include "filteratlas/net/gemm.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -74,7 +74,7 @@ double waves_flops(int height, int width) {
 static int axis_make(int extent, struct axis *axis, struct error *error) {
     size_t floats = axis_floats(extent);
     *axis = (struct axis){.extent = extent, .half = extent / 2 + 1, .waves = waves_band(extent) + 1};
-    axis->cosine = pages_allocate(4 * floats * sizeof(float));
+    axis->cosine = huge_pages_allocate(4 * floats * sizeof(float));
     if (!axis->cosine)
         return error_memory(error, 4.0 * (double)floats * sizeof(float), "waves");
     axis->sine = axis->cosine + floats;
@@ -110,7 +110,7 @@ static int make_scratch(int height, int width, struct waves *waves, struct error
     size_t sizes[SCRATCH];
     scratch_sizes(height, width, sizes);
     for (int i = 0; i < SCRATCH; i++) {
-        *arrays[i] = pages_allocate(sizes[i] * sizeof(float));
+        *arrays[i] = huge_pages_allocate(sizes[i] * sizeof(float));
         if (!*arrays[i])
             return error_memory(error, (double)sizes[i] * sizeof(float), "waves");
     }

@@ -1,4 +1,4 @@
-#include "filteratlas/durable.h"
+#include "filteratlas/atlas/durable.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
-#include "filteratlas/hdf5_atlas.h"
+#include "filteratlas/atlas/hdf5_atlas.h"
 
-#include "filteratlas/png_file.h"
+#include "filteratlas/atlas/png_file.h"
 
 #include <errno.h>
 #include <hdf5.h>

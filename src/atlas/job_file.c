@@ -1,8 +1,8 @@
 /* Opening a store: the folder, its job.txt, and whose both are. */
-#include "filteratlas/store.h"
+#include "filteratlas/atlas/store.h"
 
 #include "entries.h"
-#include "filteratlas/text.h"
+#include "filteratlas/base/text.h"
 
 #include <errno.h>
 #include <stdio.h>

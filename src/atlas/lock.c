@@ -1,8 +1,8 @@
-#include "filteratlas/lock.h"
+#include "filteratlas/atlas/lock.h"
 
-#include "filteratlas/clock.h"
-#include "filteratlas/durable.h"
-#include "filteratlas/thread.h"
+#include "filteratlas/atlas/durable.h"
+#include "filteratlas/base/clock.h"
+#include "filteratlas/base/thread.h"
 #include "lock_file.h"
 #include "lock_owner.h"
 

@@ -2,8 +2,8 @@
 #ifndef LOCK_FILE_H
 #define LOCK_FILE_H
 
-#include "filteratlas/durable.h"
-#include "filteratlas/error.h"
+#include "filteratlas/atlas/durable.h"
+#include "filteratlas/base/error.h"
 #include "lock_owner.h"
 
 #include <stdbool.h>

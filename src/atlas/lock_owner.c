@@ -1,6 +1,6 @@
 #include "lock_owner.h"
 
-#include "filteratlas/text.h"
+#include "filteratlas/base/text.h"
 
 #include <errno.h>
 #include <signal.h>

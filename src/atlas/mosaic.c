@@ -1,8 +1,8 @@
-#include "filteratlas/mosaic.h"
+#include "filteratlas/atlas/mosaic.h"
 
-#include "filteratlas/order.h"
-#include "filteratlas/png_file.h"
-#include "filteratlas/strip.h"
+#include "filteratlas/atlas/order.h"
+#include "filteratlas/atlas/png_file.h"
+#include "filteratlas/atlas/strip.h"
 
 #include <dirent.h>
 #include <math.h>

@@ -1,4 +1,4 @@
-#include "filteratlas/order.h"
+#include "filteratlas/atlas/order.h"
 
 #include <stdlib.h>
 

@@ -1,6 +1,6 @@
-#include "filteratlas/picture_file.h"
+#include "filteratlas/atlas/picture_file.h"
 
-#include "filteratlas/png_file.h"
+#include "filteratlas/atlas/png_file.h"
 
 #include <stdio.h>
 

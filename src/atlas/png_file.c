@@ -1,4 +1,4 @@
-#include "filteratlas/png_file.h"
+#include "filteratlas/atlas/png_file.h"
 
 #include <errno.h>
 #include <png.h>

@@ -1,7 +1,7 @@
 #include "record.h"
 
-#include "filteratlas/checksum.h"
-#include "filteratlas/text.h"
+#include "filteratlas/base/checksum.h"
+#include "filteratlas/base/text.h"
 #include "trace_file.h"
 
 #include <inttypes.h>

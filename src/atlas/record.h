@@ -2,10 +2,10 @@
 #ifndef RECORD_H
 #define RECORD_H
 
-#include "filteratlas/durable.h"
-#include "filteratlas/error.h"
-#include "filteratlas/store.h"
-#include "filteratlas/text.h"
+#include "filteratlas/atlas/durable.h"
+#include "filteratlas/atlas/store.h"
+#include "filteratlas/base/error.h"
+#include "filteratlas/base/text.h"
 
 #include <stdbool.h>
 #include <stddef.h>

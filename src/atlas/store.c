@@ -1,8 +1,8 @@
-#include "filteratlas/store.h"
+#include "filteratlas/atlas/store.h"
 
 #include "entries.h"
-#include "filteratlas/checksum.h"
-#include "filteratlas/text.h"
+#include "filteratlas/base/checksum.h"
+#include "filteratlas/base/text.h"
 #include "record.h"
 #include "trace_file.h"
 

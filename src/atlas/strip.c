@@ -1,4 +1,4 @@
-#include "filteratlas/strip.h"
+#include "filteratlas/atlas/strip.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
-#include "filteratlas/tables.h"
+#include "filteratlas/atlas/tables.h"
 
-#include "filteratlas/text.h"
+#include "filteratlas/base/text.h"
 
 #include <stdio.h>
 

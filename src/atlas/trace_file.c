@@ -1,7 +1,7 @@
 #include "trace_file.h"
 
-#include "filteratlas/checksum.h"
-#include "filteratlas/trace.h"
+#include "filteratlas/atlas/trace.h"
+#include "filteratlas/base/checksum.h"
 
 #include <dirent.h>
 #include <inttypes.h>

@@ -3,9 +3,9 @@
 #ifndef TRACE_FILE_H
 #define TRACE_FILE_H
 
-#include "filteratlas/error.h"
-#include "filteratlas/store.h"
-#include "filteratlas/text.h"
+#include "filteratlas/atlas/store.h"
+#include "filteratlas/base/error.h"
+#include "filteratlas/base/text.h"
 
 #include <stdbool.h>
 

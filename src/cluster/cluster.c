@@ -1,4 +1,4 @@
-#include "filteratlas/cluster.h"
+#include "filteratlas/cluster/cluster.h"
 
 #include "groups.h"
 

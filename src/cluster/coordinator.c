@@ -1,9 +1,9 @@
 #include "coordinator.h"
-#include "filteratlas/clock.h"
+#include "filteratlas/base/clock.h"
 
-#include "filteratlas/stop.h"
-#include "filteratlas/text.h"
-#include "filteratlas/trace.h"
+#include "filteratlas/atlas/trace.h"
+#include "filteratlas/base/text.h"
+#include "filteratlas/cluster/stop.h"
 
 #include <math.h>
 #include <mpi.h>

@@ -2,7 +2,7 @@
 #ifndef COORDINATOR_H
 #define COORDINATOR_H
 
-#include "filteratlas/distribute.h"
+#include "filteratlas/cluster/distribute.h"
 #include "link.h"
 
 /* Coordinates until every rank has been told that there is nothing more to draw. local is the link of rank 0's drawing

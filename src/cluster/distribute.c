@@ -1,6 +1,6 @@
-#include "filteratlas/distribute.h"
-#include "filteratlas/clock.h"
-#include "filteratlas/thread.h"
+#include "filteratlas/cluster/distribute.h"
+#include "filteratlas/base/clock.h"
+#include "filteratlas/base/thread.h"
 
 #include "coordinator.h"
 #include "link.h"

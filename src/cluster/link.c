@@ -1,7 +1,7 @@
 #include "link.h"
-#include "filteratlas/clock.h"
+#include "filteratlas/base/clock.h"
 
-#include "filteratlas/stop.h"
+#include "filteratlas/cluster/stop.h"
 
 #include <mpi.h>
 #include <stdlib.h>

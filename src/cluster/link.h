@@ -3,9 +3,9 @@
 #ifndef LINK_H
 #define LINK_H
 
-#include "filteratlas/error.h"
-#include "filteratlas/schedule.h"
-#include "filteratlas/store.h"
+#include "filteratlas/atlas/store.h"
+#include "filteratlas/base/error.h"
+#include "filteratlas/cluster/schedule.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

@@ -1,4 +1,4 @@
-#include "filteratlas/schedule.h"
+#include "filteratlas/cluster/schedule.h"
 
 #include <stdlib.h>
 

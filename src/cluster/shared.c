@@ -1,7 +1,7 @@
-#include "filteratlas/shared.h"
+#include "filteratlas/cluster/shared.h"
 
-#include "filteratlas/clock.h"
-#include "filteratlas/pages.h"
+#include "filteratlas/base/clock.h"
+#include "filteratlas/base/huge_pages.h"
 #include "groups.h"
 
 #include <errno.h>
@@ -134,7 +134,7 @@ int shared_allocate(const struct cluster *cluster, size_t size, bool wanted, str
         shared->part = cluster->node_rank;
         shared->parts = cluster->node_ranks;
     } else {
-        shared->bytes = pages_allocate(size);
+        shared->bytes = huge_pages_allocate(size);
     }
     int status = shared->bytes ? STATUS_OK : error_memory(error, (double)size, "weights and their tables");
     return cluster_agree(cluster, status, error);

@@ -1,5 +1,5 @@
 /* A run played through the scheduling code, event by event. No MPI in here. */
-#include "filteratlas/schedule.h"
+#include "filteratlas/cluster/schedule.h"
 
 #include <stdlib.h>
 

@@ -1,4 +1,4 @@
-#include "filteratlas/stop.h"
+#include "filteratlas/cluster/stop.h"
 
 #include <math.h>
 #include <signal.h>

@@ -1,7 +1,7 @@
 #include "worker.h"
-#include "filteratlas/clock.h"
+#include "filteratlas/base/clock.h"
 
-#include "filteratlas/picture_file.h"
+#include "filteratlas/atlas/picture_file.h"
 
 #include <math.h>
 #include <stdio.h>

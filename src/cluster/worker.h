@@ -3,7 +3,7 @@
 #ifndef WORKER_H
 #define WORKER_H
 
-#include "filteratlas/distribute.h"
+#include "filteratlas/cluster/distribute.h"
 #include "link.h"
 
 /* Works until the coordinator has nothing more to do. */

@@ -3,7 +3,7 @@
 #ifndef MODEL_HDF5_FILE_H
 #define MODEL_HDF5_FILE_H
 
-#include "filteratlas/error.h"
+#include "filteratlas/base/error.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -4,8 +4,8 @@
 #ifndef MODEL_KERAS_FILE_H
 #define MODEL_KERAS_FILE_H
 
-#include "filteratlas/error.h"
-#include "filteratlas/vgg.h"
+#include "filteratlas/base/error.h"
+#include "filteratlas/model/vgg.h"
 
 #include <stdbool.h>
 #include <stddef.h>

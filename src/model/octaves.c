@@ -1,4 +1,4 @@
-#include "filteratlas/octaves.h"
+#include "filteratlas/model/octaves.h"
 
 #include <math.h>
 

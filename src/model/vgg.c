@@ -1,4 +1,4 @@
-#include "filteratlas/vgg.h"
+#include "filteratlas/model/vgg.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-#include "filteratlas/weight_sizes.h"
+#include "filteratlas/model/weight_sizes.h"
 
 #include <math.h>
 #include <stdint.h>

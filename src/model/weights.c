@@ -1,6 +1,6 @@
-#include "filteratlas/weights.h"
+#include "filteratlas/model/weights.h"
 
-#include "filteratlas/sha256.h"
+#include "filteratlas/base/sha256.h"
 #include "hdf5_file.h"
 #include "keras_file.h"
 

@@ -1,7 +1,7 @@
 /* bench: how fast filteratlas computes, on this processor, against oneDNN's direct convolution in the same process. The
  * usage below says how to run it. */
-#include "filteratlas/gemm.h"
-#include "filteratlas/selection.h"
+#include "app/selection.h"
+#include "filteratlas/net/gemm.h"
 
 #include "filters.h"
 #include "layers.h"

@@ -2,7 +2,7 @@
 #ifndef BENCH_CLOCK_H
 #define BENCH_CLOCK_H
 
-#include "filteratlas/clock.h"
+#include "filteratlas/base/clock.h"
 
 /* Keeps the least time that something took: *best = min(*best, now - since). */
 static inline void clock_keep_least(double *best, double since) {

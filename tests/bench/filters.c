@@ -1,8 +1,8 @@
 #include "filters.h"
 
-#include "filteratlas/ascent.h"
+#include "filteratlas/ascent/ascent.h"
 
-#include "clock.h"
+#include "filteratlas/base/clock.h"
 #include "layers.h"
 #include "live_weights.h"
 

@@ -2,8 +2,8 @@
 #ifndef BENCH_FILTERS_H
 #define BENCH_FILTERS_H
 
-#include "filteratlas/octaves.h"
-#include "filteratlas/winograd.h"
+#include "filteratlas/model/octaves.h"
+#include "filteratlas/net/winograd.h"
 
 #include "report.h"
 

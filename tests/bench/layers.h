@@ -2,7 +2,7 @@
 #ifndef BENCH_LAYERS_H
 #define BENCH_LAYERS_H
 
-#include "filteratlas/network.h"
+#include "filteratlas/net/network.h"
 
 #include "report.h"
 

@@ -3,7 +3,7 @@
 #ifndef BENCH_LIVE_WEIGHTS_H
 #define BENCH_LIVE_WEIGHTS_H
 
-#include "filteratlas/weights.h"
+#include "filteratlas/model/weights.h"
 
 /* What a layer's biases are raised by so that none of its filters dies: many standard deviations of what the
  * convolution brings. The ReLU then passes the gradient everywhere, so that no position is skipped for being silent. */

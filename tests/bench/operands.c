@@ -1,6 +1,6 @@
 #include "operands.h"
 
-#include "filteratlas/pages.h"
+#include "filteratlas/base/huge_pages.h"
 
 #include <stdint.h>
 #include <stdio.h>
@@ -10,7 +10,7 @@
 enum { SPARE = 64 };
 
 void *operands_zero(size_t bytes) {
-    void *memory = pages_allocate(bytes + SPARE);
+    void *memory = huge_pages_allocate(bytes + SPARE);
     if (!memory) {
         fprintf(stderr, "bench: %.0f MB: not enough memory\n", (double)bytes / 1e6);
         exit(1);

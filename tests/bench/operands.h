@@ -4,8 +4,8 @@
 
 #include <stddef.h>
 
-/* `bytes` bytes of zeros as the program itself would have them (filteratlas/pages.h), and a bit more. Release with
- * free. */
+/* `bytes` bytes of zeros as the program itself would have them (filteratlas/base/huge_pages.h), and a bit more. Release
+ * with free. */
 void *operands_zero(size_t bytes);
 
 /* `floats` floats, evenly distributed in +-scale, always the same. Release with free. */

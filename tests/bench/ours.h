@@ -2,7 +2,7 @@
 #ifndef BENCH_OURS_H
 #define BENCH_OURS_H
 
-#include "filteratlas/network.h"
+#include "filteratlas/net/network.h"
 
 #include "task.h"
 

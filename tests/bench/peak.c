@@ -1,6 +1,6 @@
 #include "peak.h"
 
-#include "clock.h"
+#include "filteratlas/base/clock.h"
 
 #include <string.h>
 

@@ -2,7 +2,7 @@
 #ifndef BENCH_TASK_H
 #define BENCH_TASK_H
 
-#include "filteratlas/vgg.h"
+#include "filteratlas/model/vgg.h"
 
 struct task {
     const struct vgg_layer *layer;

@@ -1,6 +1,6 @@
 """Draws filters of a layer of VGG16 by gradient ascent with PyTorch, as a fair user would, and prints seconds per filter.
 
-The arithmetic is the program's (include/filteratlas/ascent.h); the weights are random (He) and the values of the pictures
+The arithmetic is the program's (include/filteratlas/ascent/ascent.h); the weights are random (He) and the values of the pictures
 don't matter, only how long they take. To PyTorch's favour: layers above the wanted one are left out, of the wanted one
 only the channels that are drawn are computed, gradients are taken with respect to the picture alone, everything is
 channels_last, and the first iteration at a size, in which oneDNN builds its kernels, is not counted.

@@ -14,23 +14,40 @@ home() {
 home mpi.h src/cluster/*.[ch]
 home hdf5.h src/model/hdf5_file.c src/atlas/hdf5_atlas.c
 home png.h src/atlas/png_file.c
-home cblas.h src/ascent/gemm.c
-home zlib.h src/model/checksum.c
-home jpeglib.h src/atlas/jpeg_file.c
+home cblas.h src/net/gemm.c
+home zlib.h src/base/checksum.c
+home jpeglib.h src/page/jpeg_file.c
 
-# By height; rooms of the same height don't know one another.
-declare -A height=([model]=0 [ascent]=1 [atlas]=1 [cluster]=2 [app]=3) room
-for file in src/*/*.[ch]; do
-    name=${file##*/} place=${file#src/}
-    room[${name%.[ch]}]=${place%%/*}
+# What each room may know: the rooms below it, by their public headers (include/filteratlas/ROOM), and its own headers.
+declare -A below=(
+    [base]=""
+    [model]="base"
+    [net]="model base"
+    [ascent]="net model base"
+    [atlas]="model base"
+    [page]="atlas model base"
+    [cluster]="page atlas ascent net model base"
+    [app]="cluster page atlas ascent net model base"
+)
+check "every room has its place in the order" test "$(basename -a src/*/ | sort)" = "$(printf '%s\n' "${!below[@]}" | sort)"
+for room in "${!below[@]}"; do
+    may="$room ${below[$room]}" arrows=
+    while IFS=: read -r file header; do
+        case $header in
+        filteratlas/*) other=${header#filteratlas/} other=${other%/*} known=include/$header ;;
+        *) other=$room known=src/$room/$header ;;
+        esac
+        [[ " $may " == *" $other "* && -e $known ]] || arrows+=" $file->$header"
+    done < <(grep -oE '^ *# *include "[^"]+"' -r "src/$room" "include/filteratlas/$room" --include=*.[ch] 2>/dev/null | sed -E 's/:[^"]*"/:/; s/"$//')
+    check "src/$room knows what is below it alone${arrows:+:$arrows}" test -z "$arrows"
 done
-for above in "${!height[@]}"; do
-    arrows=
-    for file in src/"$above"/*.[ch]; do
-        while read -r header; do
-            below=${room[$header]:-$above} # a header without a file of its own holds types and formats alone
-            [ "$below" = "$above" ] || [ "${height[$above]}" -gt "${height[$below]}" ] || arrows+=" $file->$below/$header"
-        done < <(sed -nE 's|^#include "(filteratlas/)?([a-z0-9_]+)\.h"|\2|p' "$file")
-    done
-    check "no arrow up from src/$above${arrows:+:$arrows}" test -z "$arrows"
-done
+
+# No circle between the source files: nobody calls a file that, through whatever, calls it back.
+objects=$(find src -mindepth 2 -name '*.c' | sed 's|^|build/|; s|\.c$|.o|' | xargs ls 2>/dev/null) # kernels have several of their own
+symbols() { xargs nm -A "$1" <<<"$objects" | sed -E 's|^build/src/([^:]*)\.o:.* ([A-Za-z]) ([^ ]+)$|\3 \1 \2|'; }
+calls() {
+    join <(symbols --undefined-only | sort) <(symbols --defined-only | awk '$3 ~ /[A-Z]/' | sort) | awk '$2 != $4 { print $2, $4 }' | sort -u
+}
+check "the files' calls are known" test "$(calls | wc -l)" -gt 100
+circles=$(calls | tsort 2>&1 >/dev/null | sed -n 's/^tsort: \([a-z]*\/\)/\1/p' | tr '\n' ' ')
+check "no circle between files${circles:+: $circles}" test -z "$circles"

@@ -2,7 +2,7 @@
 #ifndef FOLDER_H
 #define FOLDER_H
 
-#include "filteratlas/text.h"
+#include "filteratlas/base/text.h"
 
 int folder_enter(void **state);
 

@@ -1,9 +1,9 @@
 /* page_time: writes the page of an atlas again and says how long that took, apart from all else that stitch does.
  *
  *   page_time DIR */
-#include "filteratlas/clock.h"
-#include "filteratlas/page.h"
-#include "filteratlas/vgg.h"
+#include "filteratlas/base/clock.h"
+#include "filteratlas/model/vgg.h"
+#include "filteratlas/page/page.h"
 
 #include <stdio.h>
 #include <sys/resource.h>

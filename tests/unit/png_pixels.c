@@ -3,8 +3,8 @@
  *   png_pixels FILE...          "CRC WIDTHxHEIGHT" of the pixels of each file, whatever else stands in it
  *   png_pixels --swap FILE...   the same, with red and blue exchanged
  *   png_pixels --texts FILE...  "KEY=TEXT" of every tEXt chunk */
-#include "filteratlas/png_file.h"
-#include "filteratlas/text.h"
+#include "filteratlas/atlas/png_file.h"
+#include "filteratlas/base/text.h"
 
 #include <stdio.h>
 #include <stdlib.h>

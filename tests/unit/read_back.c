@@ -1,11 +1,11 @@
 /* read_back WEIGHTS DIR: whether the pictures of a Fourier atlas have the losses that were recorded. Reads every PNG
  * file back, preprocesses it as the job says, runs it forward, and compares. Exit status 1 if fewer than nine in ten
  * losses are within 2 %. */
-#include "filteratlas/ascent.h"
-#include "filteratlas/gemm.h"
-#include "filteratlas/png_file.h"
-#include "filteratlas/store.h"
-#include "filteratlas/weights.h"
+#include "filteratlas/ascent/ascent.h"
+#include "filteratlas/atlas/png_file.h"
+#include "filteratlas/atlas/store.h"
+#include "filteratlas/model/weights.h"
+#include "filteratlas/net/gemm.h"
 
 #include <math.h>
 #include <stdbool.h>

@@ -1,11 +1,11 @@
 /* The ascent's options: their parts against plain loops in double precision and against numpy's and scipy's answers,
  * whole ascents against the parts one after the other, and that no filter depends on its company. */
-#include "filteratlas/ascent.h"
-#include "filteratlas/gemm.h"
-#include "filteratlas/noise.h"
-#include "filteratlas/picture8.h"
-#include "filteratlas/resize.h"
-#include "filteratlas/smooth.h"
+#include "ascent/noise.h"
+#include "ascent/picture8.h"
+#include "ascent/resize.h"
+#include "filteratlas/ascent/ascent.h"
+#include "filteratlas/ascent/smooth.h"
+#include "filteratlas/net/gemm.h"
 #include "twin.h"
 
 /* clang-format off */

@@ -2,8 +2,8 @@
  * adjoints against their definition, whole ascents against that program's, and the recorded loss against the picture.
  */
 #include "../../src/ascent/recipe.h"
-#include "filteratlas/gemm.h"
-#include "filteratlas/waves.h"
+#include "filteratlas/ascent/waves.h"
+#include "filteratlas/net/gemm.h"
 #include "fixtures.h"
 #include "twin.h"
 

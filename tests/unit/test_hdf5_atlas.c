@@ -7,9 +7,9 @@
 
 #include <cmocka.h>
 
-#include "filteratlas/hdf5_atlas.h"
-#include "filteratlas/png_file.h"
-#include "filteratlas/text.h"
+#include "filteratlas/atlas/hdf5_atlas.h"
+#include "filteratlas/atlas/png_file.h"
+#include "filteratlas/base/text.h"
 #include "folder.h"
 
 #include <hdf5.h>

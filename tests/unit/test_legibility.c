@@ -1,7 +1,7 @@
 /* The share of fine grain: of pictures for which it is known. */
 #include "../../src/app/legibility.h"
-#include "filteratlas/gemm.h"
-#include "filteratlas/png_file.h"
+#include "filteratlas/atlas/png_file.h"
+#include "filteratlas/net/gemm.h"
 #include "folder.h"
 
 /* clang-format off */

@@ -1,7 +1,7 @@
 /* One writer per layer: who holds a lock, who is refused it, and whose lock is taken over. The other writers are
  * processes of their own, since a lock belongs to a process. */
-#include "filteratlas/clock.h"
-#include "filteratlas/lock.h"
+#include "filteratlas/atlas/lock.h"
+#include "filteratlas/base/clock.h"
 #include "folder.h"
 
 #include <errno.h>

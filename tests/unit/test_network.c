@@ -1,9 +1,9 @@
 /* The first layer, the single channel and whole networks against plain loops in double precision; that a picture's bits
  * do not depend on its batch; and that the memory asked for is enough. */
-#include "filteratlas/channel.h"
-#include "filteratlas/first_layer.h"
-#include "filteratlas/gemm.h"
-#include "filteratlas/network.h"
+#include "filteratlas/net/first_layer.h"
+#include "filteratlas/net/gemm.h"
+#include "filteratlas/net/network.h"
+#include "net/channel.h"
 #include "twin.h"
 #include "twin_network.h"
 #include "weights_writer.h"

@@ -1,7 +1,7 @@
 /* What an ascent may climb, against plain loops in double precision: on random maps, and through whole networks. */
-#include "filteratlas/gemm.h"
-#include "filteratlas/network.h"
-#include "filteratlas/objective.h"
+#include "filteratlas/net/gemm.h"
+#include "filteratlas/net/network.h"
+#include "filteratlas/net/objective.h"
 #include "twin.h"
 #include "twin_network.h"
 

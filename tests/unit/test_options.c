@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "filteratlas/options.h"
+#include "app/options.h"
 
 #include <ctype.h>
 #include <stdio.h>

@@ -6,12 +6,12 @@
 
 #include <cmocka.h>
 
-#include "filteratlas/page.h"
-#include "filteratlas/png_file.h"
-#include "filteratlas/pyramid.h"
-#include "filteratlas/text.h"
-#include "filteratlas/thumbnail.h"
+#include "filteratlas/atlas/png_file.h"
+#include "filteratlas/base/text.h"
+#include "filteratlas/page/page.h"
 #include "folder.h"
+#include "page/pyramid.h"
+#include "page/thumbnail.h"
 
 #include <ftw.h>
 #include <math.h>

@@ -6,9 +6,9 @@
 
 #include <cmocka.h>
 
-#include "filteratlas/mosaic.h"
-#include "filteratlas/png_file.h"
-#include "filteratlas/text.h"
+#include "filteratlas/atlas/mosaic.h"
+#include "filteratlas/atlas/png_file.h"
+#include "filteratlas/base/text.h"
 #include "folder.h"
 
 #include <signal.h>

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "filteratlas/schedule.h"
+#include "filteratlas/cluster/schedule.h"
 
 #include <math.h>
 #include <stdlib.h>

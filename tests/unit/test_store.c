@@ -6,10 +6,10 @@
 
 #include <cmocka.h>
 
-#include "filteratlas/checksum.h"
-#include "filteratlas/store.h"
-#include "filteratlas/tables.h"
-#include "filteratlas/text.h"
+#include "filteratlas/atlas/store.h"
+#include "filteratlas/atlas/tables.h"
+#include "filteratlas/base/checksum.h"
+#include "filteratlas/base/text.h"
 #include "folder.h"
 
 #include <fcntl.h>

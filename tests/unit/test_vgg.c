@@ -6,8 +6,8 @@
 
 #include <cmocka.h>
 
-#include "filteratlas/octaves.h"
-#include "filteratlas/vgg.h"
+#include "filteratlas/model/octaves.h"
+#include "filteratlas/model/vgg.h"
 
 #include <math.h>
 #include <string.h>

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "filteratlas/weight_sizes.h"
+#include "filteratlas/model/weight_sizes.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -7,8 +7,8 @@
 
 #include <cmocka.h>
 
-#include "filteratlas/sha256.h"
-#include "filteratlas/weights.h"
+#include "filteratlas/base/sha256.h"
+#include "filteratlas/model/weights.h"
 #include "folder.h"
 #include "weights_writer.h"
 

@@ -1,6 +1,6 @@
 /* Winograd's convolutions against plain loops in double precision, in every set of kernels that this processor runs:
  * values, gates, ties, padding, and that a picture's bits depend on nothing but the picture. */
-#include "filteratlas/winograd.h"
+#include "filteratlas/net/winograd.h"
 #include "twin.h"
 
 /* clang-format off */

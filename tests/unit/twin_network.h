@@ -3,7 +3,7 @@
 #ifndef TESTS_TWIN_NETWORK_H
 #define TESTS_TWIN_NETWORK_H
 
-#include "filteratlas/network.h"
+#include "filteratlas/net/network.h"
 #include "twin.h"
 
 /* All maps of one picture. End with twin_end. */

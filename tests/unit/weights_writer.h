@@ -3,7 +3,7 @@
 #ifndef TESTS_WEIGHTS_WRITER_H
 #define TESTS_WEIGHTS_WRITER_H
 
-#include "filteratlas/vgg.h"
+#include "filteratlas/model/vgg.h"
 
 #include <stdbool.h>
 #include <stdint.h>

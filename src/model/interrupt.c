@@ -1,5 +1,0 @@
-#include "filteratlas/interrupt.h"
-
-int interrupt_check(const struct interrupt *interrupt, struct error *error) {
-    return interrupt_goes_on(interrupt) ? STATUS_OK : error_set(error, STATUS_STOPPED, "stopped");
-}

@@ -1,0 +1,330 @@
+/* See winograd.h. Tables, and the driver that runs the kernels over blocks of tiles. */
+#include "filteratlas/net/winograd.h"
+
+#include <string.h>
+
+#include "winograd_kernels.h"
+
+enum { POINTS_MAX = 8 };
+
+static int tile_side(enum winograd_tile tile) { return tile == WINOGRAD_F6 ? 6 : 4; }
+
+static int tile_points(enum winograd_tile tile) { return tile_side(tile) + 2; }
+
+static int least(int a, int b) { return a < b ? a : b; }
+
+static int most(int a, int b) { return a > b ? a : b; }
+
+static int ceil_div(int a, int b) { return (a + b - 1) / b; }
+
+int winograd_padded(int channels) { return ceil_div(channels, WINOGRAD_LINE) * WINOGRAD_LINE; }
+
+const struct winograd_kernels *winograd_find_kernels(const char *name) {
+    const struct winograd_kernels *found[3];
+    int count = 0;
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("x86-64-v4"))
+        found[count++] = &winograd_kernels_avx512;
+    if (__builtin_cpu_supports("x86-64-v3"))
+        found[count++] = &winograd_kernels_avx2;
+#endif
+    found[count++] = &winograd_kernels_baseline;
+    for (int i = 0; i < count; ++i)
+        if (!name || strcmp(name, found[i]->name) == 0)
+            return found[i];
+    return NULL;
+}
+
+const char *winograd_kernels_name(const struct winograd_kernels *kernels) { return kernels->name; }
+
+/* ---- tables: U[xi][panel][in][out within the panel] */
+
+/* One row of G: (1, p, p^2) / prod (p - q) over the other finite points q; (0, 0, 1) for infinity. */
+static void fill_weight_transform(enum winograd_tile tile, double g[POINTS_MAX][3]) {
+    static const double finite[2][POINTS_MAX - 1] = {{0, 0.625, -0.625, 1.5, -1.5}, {0, 1, -1, 2, -2, 0.5, -0.5}};
+    const int count = tile_points(tile) - 1;
+    for (int i = 0; i < count; ++i) {
+        const double p = finite[tile][i];
+        double product = 1;
+        for (int j = 0; j < count; ++j)
+            product *= j == i ? 1 : p - finite[tile][j];
+        g[i][0] = 1 / product;
+        g[i][1] = p / product;
+        g[i][2] = p * p / product;
+    }
+    g[count][0] = g[count][1] = 0;
+    g[count][2] = 1;
+}
+
+size_t winograd_table_floats(enum winograd_tile tile, int cin, int cout) {
+    const size_t points = (size_t)tile_points(tile);
+    return points * points * (size_t)winograd_padded(cin) * (size_t)winograd_padded(cout);
+}
+
+/* A weight of the convolution as the direction sees it, tap = 3 * row + column: the way back turns the kernel by 180
+ * degrees and takes the layer's outputs for inputs. 0 in the padding. */
+static double weight_at(const float *weights, enum winograd_direction direction, int cin, int cout, int tap, int from,
+                        int to) {
+    const bool forward = direction == WINOGRAD_FORWARD;
+    const int in = forward ? from : to, out = forward ? to : from, at = forward ? tap : 8 - tap;
+    if (in >= cin || out >= cout)
+        return 0;
+    return (double)weights[((size_t)at * (size_t)cin + (size_t)in) * (size_t)cout + (size_t)out];
+}
+
+/* The transforms G w G^T of one input channel with 16 output channels, w[tap][channel], written to
+ * table[xi * plane + channel]. */
+static void transform_weights(int points, double g[POINTS_MAX][3], double w[9][WINOGRAD_LINE], float *table,
+                              size_t plane) {
+    for (int i = 0; i < points; ++i) {
+        double half[3][WINOGRAD_LINE];
+        for (int x = 0; x < 3; ++x)
+            for (int n = 0; n < WINOGRAD_LINE; ++n)
+                half[x][n] = g[i][0] * w[x][n] + g[i][1] * w[3 + x][n] + g[i][2] * w[6 + x][n];
+        for (int j = 0; j < points; ++j, table += plane)
+            for (int n = 0; n < WINOGRAD_LINE; ++n)
+                table[n] = (float)(half[0][n] * g[j][0] + half[1][n] * g[j][1] + half[2][n] * g[j][2]);
+    }
+}
+
+void winograd_fill_table(enum winograd_tile tile, enum winograd_direction direction, int cin, int cout,
+                         const float *weights, int part, int parts, float *table) {
+    const int depth = winograd_padded(direction == WINOGRAD_FORWARD ? cin : cout);
+    const int width = winograd_padded(direction == WINOGRAD_FORWARD ? cout : cin);
+    double g[POINTS_MAX][3], w[9][WINOGRAD_LINE];
+    fill_weight_transform(tile, g);
+    for (int from = part; from < depth; from += parts)
+        for (int to = 0; to < width; to += WINOGRAD_LINE) {
+            const int panel = to / WINOGRAD_PANEL * WINOGRAD_PANEL, panel_width = least(WINOGRAD_PANEL, width - panel);
+            float *at = table + (size_t)panel * (size_t)depth + (size_t)from * (size_t)panel_width + (to - panel);
+            for (int tap = 0; tap < 9; ++tap)
+                for (int n = 0; n < WINOGRAD_LINE; ++n)
+                    w[tap][n] = weight_at(weights, direction, cin, cout, tap, from, to + n);
+            transform_weights(tile_points(tile), g, w, at, (size_t)depth * (size_t)width);
+        }
+}
+
+/* ---- the driver */
+
+/* Tiles that go through the products together, at most. All weights are read once for them: with up to 256 x 256
+ * channels out of the third cache, so that few tiles will do and V and M (6 MB each) stay near; the 67 MB of 512 x 512
+ * come from memory, 4.5 GB/s for 96 tiles at a time. Two processes on two cores of Zen 5 that share 32 MB, all VGG16
+ * layers at 343 pixels, forward and back, ms a picture: 36 tiles 165, 48 167, 66 166, 96 170, 132 170; one process is
+ * as fast as each of two. */
+enum { BLOCK_NARROW = 48, BLOCK_WIDE = 96, NARROW = 256 * 256 };
+
+/* One convolution: what is read, by which table, and what is written. */
+struct convolution {
+    const struct winograd_kernels *kernels;
+    enum winograd_tile tile;
+    enum winograd_mode input_mode, output_mode;
+    struct winograd_map from, to; /* of the first picture */
+    const float *table, *bias;
+    int pictures, tile_rows, tile_columns; /* tiles in each picture */
+};
+
+/* A block of tiles on its way. */
+struct block {
+    int count, tile[BLOCK_WIDE]; /* tile numbers, over all pictures */
+    float *v, *m;                /* [xi][place in the block][channel] */
+    size_t v_plane, m_plane;     /* floats from one xi to the next */
+};
+
+static int block_limit(int depth, int channels) { return depth * channels <= NARROW ? BLOCK_NARROW : BLOCK_WIDE; }
+
+static int whole_rows(int tiles) { return ceil_div(tiles, WINOGRAD_ROWS) * WINOGRAD_ROWS; }
+
+/* Room for tiles: a multiple of WINOGRAD_ROWS, the tiles shared out evenly over the blocks. */
+static int block_room(int tiles, int depth, int channels) {
+    return whole_rows(ceil_div(tiles, ceil_div(tiles, block_limit(depth, channels))));
+}
+
+/* Floats from one xi to the next. A power of two would put a tile's points into the same few sets of the caches, and
+ * make the input transform two to three times slower. */
+static size_t plane_floats(int room, int channels) { return (size_t)room * (size_t)channels + WINOGRAD_LINE; }
+
+/* The map of the picture that holds tile t, and the tile's place in it. */
+static struct winograd_map locate_tile(const struct convolution *c, const struct winograd_map *first, int t, int *row,
+                                       int *column) {
+    const int each = c->tile_rows * c->tile_columns, picture = t / each;
+    const size_t skip = (size_t)picture * (size_t)first->height * (size_t)first->width * (size_t)first->channels;
+    *row = t % each / c->tile_columns;
+    *column = t % each % c->tile_columns;
+    return (struct winograd_map){first->data + skip, first->gate ? first->gate + skip : NULL, first->height,
+                                 first->width, first->channels};
+}
+
+static bool is_zero(const float *data, size_t floats) {
+    uint32_t bits = 0, word;
+    for (size_t i = 0; i < floats; ++i) {
+        memcpy(&word, data + i, sizeof word);
+        bits |= word << 1; /* -0 is zero too */
+    }
+    return bits == 0;
+}
+
+/* Whether the patch that tile t reads holds nothing but zeros. */
+static bool is_patch_zero(const struct convolution *c, int t) {
+    int row, column;
+    const struct winograd_map map = locate_tile(c, &c->from, t, &row, &column);
+    const int side = tile_side(c->tile), step = c->input_mode == WINOGRAD_POOLED ? side / 2 : side;
+    const int left = most(0, column * step - 1), right = least(map.width, column * step + step + 1);
+    for (int y = most(0, row * step - 1); y < least(map.height, row * step + step + 1); ++y)
+        for (int x = left; x < right; ++x)
+            if (!is_zero(map.data + ((size_t)y * (size_t)map.width + (size_t)x) * (size_t)map.channels,
+                         (size_t)map.channels))
+                return false;
+    return true;
+}
+
+/* Writes the zeros that a tile without bias makes of a patch of zeros. */
+static void clear_tile(const struct convolution *c, int t) {
+    int row, column;
+    const struct winograd_map map = locate_tile(c, &c->to, t, &row, &column);
+    const int side = tile_side(c->tile), columns = least(side, map.width - column * side);
+    for (int y = row * side; y < least(map.height, row * side + side); ++y) {
+        const size_t at = ((size_t)y * (size_t)map.width + (size_t)(column * side)) * (size_t)map.channels;
+        memset(map.data + at, 0, (size_t)columns * (size_t)map.channels * sizeof *map.data);
+    }
+}
+
+/* Takes tiles from number *next on into the block until it is full, and sets *next behind them. Gradients are zero in
+ * whole regions where a filter sees little: such tiles are cleared at once. */
+static void fill_block(const struct convolution *c, int room, int *next, struct block *b) {
+    const int tiles = c->pictures * c->tile_rows * c->tile_columns;
+    for (b->count = 0; *next < tiles && b->count < room; ++*next) {
+        if (c->output_mode == WINOGRAD_PLAIN && is_patch_zero(c, *next))
+            clear_tile(c, *next);
+        else
+            b->tile[b->count++] = *next;
+    }
+}
+
+/* V of the block's tiles; zero from there to the end of the last six. */
+static void transform_input(const struct convolution *c, struct block *b) {
+    const size_t depth = (size_t)c->from.channels;
+    const int points = tile_points(c->tile), rest = (WINOGRAD_ROWS - b->count % WINOGRAD_ROWS) % WINOGRAD_ROWS;
+    for (int i = 0; i < b->count; ++i) {
+        int row, column;
+        const struct winograd_map map = locate_tile(c, &c->from, b->tile[i], &row, &column);
+        c->kernels->input[c->tile][c->input_mode](&map, row, column, b->v + (size_t)i * depth, b->v_plane);
+    }
+    for (int xi = 0; rest > 0 && xi < points * points; ++xi)
+        memset(b->v + (size_t)xi * b->v_plane + (size_t)b->count * depth, 0, (size_t)rest * depth * sizeof *b->v);
+}
+
+/* One panel of one xi for all tiles of the block. The first width / 16 calls bring in the next panel, so that it comes
+ * from the second cache. */
+static void multiply_panel(const struct convolution *c, const struct block *b, const float *v, const float *panel,
+                           int width, float *m, const float *next) {
+    const size_t depth = (size_t)c->from.channels, m_stride = (size_t)c->to.channels;
+    for (int t = 0; t < b->count; t += WINOGRAD_ROWS) {
+        c->kernels->product(v + (size_t)t * depth, depth, panel, (int)depth, width, m + (size_t)t * m_stride, m_stride,
+                            next);
+        if (t / WINOGRAD_ROWS < width / WINOGRAD_LINE - 1)
+            next += depth * WINOGRAD_LINE;
+    }
+}
+
+/* M[xi] = V[xi] U[xi] for every xi. */
+static void multiply(const struct convolution *c, struct block *b) {
+    const int depth = c->from.channels, channels = c->to.channels, points = tile_points(c->tile);
+    const float *panel = c->table;
+    for (int xi = 0; xi < points * points; ++xi)
+        for (int n = 0; n < channels; n += WINOGRAD_PANEL) {
+            const int width = least(WINOGRAD_PANEL, channels - n);
+            const bool last = xi == points * points - 1 && n + width == channels;
+            const float *next = last ? c->table : panel + (size_t)depth * (size_t)width;
+            multiply_panel(c, b, b->v + (size_t)xi * b->v_plane, panel, width, b->m + (size_t)xi * b->m_plane + n,
+                           next);
+            panel = next;
+        }
+}
+
+static void transform_output(const struct convolution *c, const struct block *b) {
+    for (int i = 0; i < b->count; ++i) {
+        int row, column;
+        const struct winograd_map map = locate_tile(c, &c->to, b->tile[i], &row, &column);
+        c->kernels->output[c->tile][c->output_mode](b->m + (size_t)i * (size_t)c->to.channels, b->m_plane, c->bias,
+                                                    &map, row, column);
+    }
+}
+
+static void convolve(const struct convolution *c, float *scratch) {
+    const int tiles = c->pictures * c->tile_rows * c->tile_columns,
+              room = block_room(tiles, c->from.channels, c->to.channels);
+    const int points = tile_points(c->tile);
+    struct block b = {.v_plane = plane_floats(room, c->from.channels), .m_plane = plane_floats(room, c->to.channels)};
+    b.v = scratch;
+    b.m = scratch + (size_t)(points * points) * b.v_plane;
+    for (int next = 0; next < tiles;) {
+        fill_block(c, room, &next, &b);
+        transform_input(c, &b);
+        multiply(c, &b);
+        transform_output(c, &b);
+    }
+}
+
+enum winograd_tile winograd_used_tile(const struct winograd_layer *layer, int height, int width) {
+    const enum winograd_tile chosen = winograd_choose_tile(height, width);
+    const enum winograd_tile other = chosen == WINOGRAD_F6 ? WINOGRAD_F4 : WINOGRAD_F6;
+    return layer->table[WINOGRAD_FORWARD][chosen] ? chosen : other;
+}
+
+size_t winograd_scratch_floats(const struct winograd_layer *layer, int pictures, int height, int width) {
+    const enum winograd_tile tile = winograd_used_tile(layer, height, width);
+    const int side = tile_side(tile), points = tile_points(tile);
+    const int cin = winograd_padded(layer->cin), cout = winograd_padded(layer->cout);
+    const int tiles = pictures * ceil_div(height, side) * ceil_div(width, side);
+    /* Not block_room, which may be larger for fewer pictures. */
+    const int room = least(block_limit(cin, cout), whole_rows(tiles));
+    return (size_t)(points * points) * (plane_floats(room, cin) + plane_floats(room, cout));
+}
+
+/* 6x6 tiles where they are fewer than half as many as 4x4 tiles, that is, where their products take less than 8/9 of
+ * the multiplications (64 a tile against 36), for their transforms take longer and their tables are larger. Measured on
+ * Zen 5, time of F6 over F4, in brackets the multiplications' ratio, forward and back: 512 channels, 8 pictures: 4
+ * pixels 1.85 (1.78), 7 1.84 (1.78), 9 0.95 (0.79), 10 0.91 (0.79), 12 0.89 (0.79), 14 1.00 (1.00), 17 0.66 (0.64),
+ * 19 1.16 (1.14), 21 0.83 (0.79); 256 channels: 28 1.05 (0.91), 34 0.79 (0.79), 41 0.84 (0.72), 59 0.87 (0.79), 85 0.90
+ * (0.83); 128: 39 1.01 (0.87), 47 0.89 (0.79), 68 0.93 (0.89), 119 0.85 (0.79); 64: 95 0.85 (0.79), 198 0.80 (0.77).
+ * The choice must not look at the number of pictures: it would change their bits. */
+enum winograd_tile winograd_choose_tile(int height, int width) {
+    const int f4 = ceil_div(height, 4) * ceil_div(width, 4), f6 = ceil_div(height, 6) * ceil_div(width, 6);
+    return 2 * f6 < f4 ? WINOGRAD_F6 : WINOGRAD_F4;
+}
+
+static struct convolution describe(const struct winograd_layer *layer, enum winograd_direction direction, int pictures,
+                                   int height, int width) {
+    const enum winograd_tile tile = winograd_used_tile(layer, height, width);
+    const int side = tile_side(tile);
+    return (struct convolution){.kernels = layer->kernels,
+                                .tile = tile,
+                                .table = layer->table[direction][tile],
+                                .pictures = pictures,
+                                .tile_rows = ceil_div(height, side),
+                                .tile_columns = ceil_div(width, side)};
+}
+
+void winograd_forward(const struct winograd_layer *layer, const float *in, int pictures, int height, int width,
+                      float *out, uint8_t *gate, float *scratch) {
+    struct convolution c = describe(layer, WINOGRAD_FORWARD, pictures, height, width);
+    const int shrink = layer->pooled ? 2 : 1;
+    c.input_mode = WINOGRAD_PLAIN;
+    c.output_mode = layer->pooled ? WINOGRAD_POOLED : WINOGRAD_GATED;
+    c.from = (struct winograd_map){(float *)in, NULL, height, width, winograd_padded(layer->cin)};
+    c.to = (struct winograd_map){out, gate, height / shrink, width / shrink, winograd_padded(layer->cout)};
+    c.bias = layer->bias;
+    convolve(&c, scratch);
+}
+
+void winograd_backward(const struct winograd_layer *layer, const float *grad_out, const uint8_t *gate, int pictures,
+                       int height, int width, float *grad_in, float *scratch) {
+    struct convolution c = describe(layer, WINOGRAD_BACKWARD, pictures, height, width);
+    const int shrink = layer->pooled ? 2 : 1;
+    c.input_mode = layer->pooled ? WINOGRAD_POOLED : WINOGRAD_GATED;
+    c.output_mode = WINOGRAD_PLAIN;
+    c.from = (struct winograd_map){(float *)grad_out, (uint8_t *)gate, height / shrink, width / shrink,
+                                   winograd_padded(layer->cout)};
+    c.to = (struct winograd_map){grad_in, NULL, height, width, winograd_padded(layer->cin)};
+    convolve(&c, scratch);
+}

@@ -1,0 +1,118 @@
+/* What all layers of the page share: the embedded files, and the data of the atlas as a script, which a browser loads
+ * from the disk where it would refuse to fetch JSON. */
+#include "filteratlas/page/page.h"
+
+#include "filteratlas/base/text.h"
+#include "page_assets.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static void append_string(struct text *text, const char *string) {
+    text_append(text, "\"");
+    for (; *string; string++) {
+        unsigned char c = (unsigned char)*string;
+        if (c == '"' || c == '\\' || c < ' ')
+            text_append(text, "\\u%04x", c);
+        else
+            text_append(text, "%c", c);
+    }
+    text_append(text, "\"");
+}
+
+/* The entries of job.txt as pairs. */
+static void append_job(struct text *text, const struct store_entry *entries, int count) {
+    for (int i = 0; i < count; i++) {
+        text_append(text, i ? ", [" : "[");
+        append_string(text, entries[i].name);
+        text_append(text, ", ");
+        append_string(text, entries[i].value);
+        text_append(text, "]");
+    }
+}
+
+static void append_filter(struct text *text, const struct store_filter *filter) {
+    char loss[32] = "null"; /* JSON knows no infinity */
+    if (isfinite(filter->loss))
+        snprintf(loss, sizeof loss, "%.17g", filter->loss);
+    text_append(text, "{\"filter\": %d, \"loss\": %s%s", filter->index, loss, filter->dead ? ", \"dead\": true" : "");
+    if (*filter->rescue) {
+        text_append(text, ", \"mark\": ");
+        append_string(text, filter->rescue);
+    }
+    text_append(text, "}");
+}
+
+static void append_layer(struct text *text, const struct store_layer *layer) {
+    text_append(text, "{\"name\": ");
+    append_string(text, layer->name);
+    text_append(text, ", \"filters\": [\n");
+    for (int i = 0; i < layer->count; i++) {
+        append_filter(text, &layer->filter[i]);
+        text_append(text, i + 1 < layer->count ? ",\n" : "\n");
+    }
+    text_append(text, "]}");
+}
+
+static int has_viewer(void) {
+    for (const struct page_asset *asset = page_assets; asset->name; asset++)
+        if (!strcmp(asset->name, "openseadragon.min.js"))
+            return 1;
+    return 0;
+}
+
+static int write_data(const struct store *store, const struct store_job *job, const struct store_layer *layers,
+                      int count, struct error *error) {
+    struct text text = {0};
+    char path[DURABLE_PATH_SIZE];
+    const char *separator = "";
+    text_append(&text, "filteratlas.atlas({\n\"program\": \"filteratlas %s\", \"viewer\": %s, \"digest\": \"%s\",\n",
+                FILTERATLAS_VERSION, has_viewer() ? "true" : "false", store->job_digest);
+    text_append(&text, "\"job\": [");
+    append_job(&text, job->entry, job->count);
+    text_append(&text, "],\n\"layers\": [\n");
+    for (int l = 0; l < count; l++)
+        if (layers[l].count) {
+            text_append(&text, "%s", separator);
+            append_layer(&text, &layers[l]);
+            separator = ",\n";
+        }
+    text_append(&text, "\n]});\n");
+    snprintf(path, sizeof path, "%s/page/atlas.js", store->folder);
+    int status = durable_write(path, text.bytes, text.size, error);
+    text_free(&text);
+    return status;
+}
+
+/* Half a megabyte that only another version of the program changes. */
+static bool is_there(const char *path, const struct page_asset *asset) {
+    struct text found = {0};
+    struct error ignored;
+    bool same = text_read(path, &found, &ignored) == STATUS_OK && found.size == asset->size &&
+                !memcmp(found.bytes, asset->bytes, asset->size);
+    text_free(&found);
+    return same;
+}
+
+static int write_assets(const struct store *store, struct error *error) {
+    int status = STATUS_OK;
+    for (const struct page_asset *asset = page_assets; asset->name && !status; asset++) {
+        char path[DURABLE_PATH_SIZE];
+        const char *folder = strcmp(asset->name, "index.html") ? "/page" : "";
+        snprintf(path, sizeof path, "%s%s/%s", store->folder, folder, asset->name);
+        if (!is_there(path, asset))
+            status = durable_write(path, asset->bytes, asset->size, error);
+    }
+    return status;
+}
+
+int page_write_index(const struct store *store, const struct store_job *job, const struct store_layer *layers,
+                     int count, struct error *error) {
+    char page[DURABLE_PATH_SIZE];
+    snprintf(page, sizeof page, "%s/page", store->folder);
+    int status = durable_make_folder(page, error);
+    if (!status)
+        status = write_data(store, job, layers, count, error);
+    return status ? status : write_assets(store, error);
+}
