@@ -1,7 +1,7 @@
 /* The Fourier recipe: its parts against an independent program's answers in double precision (tests/data/fourier.h5),
  * adjoints against their definition, whole ascents against that program's, and the recorded loss against the picture.
  */
-#include "../../src/ascent/recipe.h"
+#include "ascent/recipe.h"
 #include "filteratlas/ascent/waves.h"
 #include "filteratlas/net/gemm.h"
 #include "fixtures.h"
