@@ -11,9 +11,10 @@
 #include <stddef.h>
 
 enum {
-    GRAPH_NAME_SIZE = 128,     /* of a node's name, Keras's own, through sub-models "vgg16/block1_conv1" */
-    GRAPH_MAX_NODES = 65536,   /* beyond reason: refused */
-    GRAPH_MAX_CHANNELS = 65536 /* of a map; of a vector ten times as many */
+    GRAPH_NAME_SIZE = 128,      /* of a node's name, Keras's own, through sub-models "vgg16/block1_conv1" */
+    GRAPH_MAX_NODES = 65536,    /* beyond reason: refused */
+    GRAPH_MAX_CHANNELS = 65536, /* of a map; of a dense layer ten times as many */
+    GRAPH_MAX_EXTENT = 1 << 20  /* height and width of a map, and what a flattened one may hold */
 };
 
 /* A place in graph->values where there is none. */
@@ -48,7 +49,8 @@ enum graph_function {
     GRAPH_LINEAR,
     GRAPH_RELU,  /* max_value (INFINITY: none), negative slope, threshold: x >= max ? max : x >= t ? x : slope * (x - t)
                   */
-    GRAPH_PRELU, /* slopes at `weights`: [channels], or [height][width][channels] if `full` */
+    GRAPH_PRELU, /* slopes at `weights`: [channels], or [height][width][channels] if `full`, with height and width in
+                    `kernel` */
     GRAPH_ELU,   /* alpha */
     GRAPH_SELU,
     GRAPH_SWISH,
@@ -71,6 +73,8 @@ struct graph_node {
     enum graph_function function;
     float parameter[3];
     int first_input, inputs; /* graph->input[first_input ... first_input + inputs - 1] */
+    int consumers;           /* how many inputs it is, those of layers that were left out too */
+    int in_channels;         /* of an operation with weights: the channels it takes */
     int channels;            /* of the output; 0 where it depends on the size (GRAPH_FLATTEN) */
     int kernel[2], stride[2], dilation[2], groups;
     bool same; /* padding "same", else "valid": out = ceil(n / stride), the odd zero at the far end */
@@ -78,7 +82,7 @@ struct graph_node {
     int border[4];        /* rows above, below, columns left, right, of GRAPH_PAD and GRAPH_CROP */
     size_t weights, bias; /* places in graph->values, GRAPH_NOTHING */
     int stage;            /* of a layer that a person can ask for: the node whose channels are its filters; else -1 */
-    int number;           /* of such a convolution: its place among the convolutions of the graph, for the noise */
+    int number;           /* of such a layer: first the convolutions are counted, then the others; for the noise */
 };
 
 struct graph {
@@ -91,12 +95,19 @@ struct graph {
     int height, width;       /* the network's own input size, 0 if it takes any */
 };
 
+/* The node that is input i of a node. */
+static inline int graph_input(const struct graph *graph, int node, int i) {
+    return graph->input[graph->node[node].first_input + i];
+}
+
 struct graph_shape {
     int height, width, channels;
 };
 
-/* Appends a node with its inputs, by number; returns its number, -1 and an error if there is no memory or too many. The
- * node's first_input and inputs are set here. Start with a graph of zeros. */
+/* Appends a node with its inputs, by number; returns its number, -1 and an error if there is no memory or too many, or
+ * if its channels can't be. The node's first_input, inputs and consumers are set here, and its channels, but for those
+ * of operations that bring their own (input, convolutions, dense). Start with a graph of zeros. A layer of several
+ * nodes (a convolution and its own activation, the halves of a separable one) gives all of them its name. */
 int graph_append(struct graph *graph, const struct graph_node *node, const int *inputs, int count, struct error *error);
 
 /* Takes `count` values into the graph, for the caller to fill; returns their place, GRAPH_NOTHING and an error.
@@ -115,8 +126,16 @@ void graph_ancestors(const struct graph *graph, int target, bool *needed);
 /* Zeros that padding "same" puts before an extent of n, and the output's extent; for "valid" none. */
 int graph_window(int n, int kernel, int stride, int dilation, bool same, int *before);
 
+/* Once all nodes are there: sets `stage` and `number` of what a person can ask for by name, a convolution, a dense
+ * layer, a join, an activation. The stage is the activation behind the layer, reached through batch normalisation alone
+ * and as long as nothing else reads what lies between; where none is, the last of these nodes. */
+int graph_mark_stages(struct graph *graph, struct error *error);
+
 /* The node of that name whose stage can be drawn, -1 if there is none. */
 int graph_find(const struct graph *graph, const char *name);
+
+/* The least extent n for which a picture of n x n gives graph_shapes of target; 0 if there is none up to 1024. */
+int graph_least_extent(const struct graph *graph, int target);
 
 /* Multiplications and additions of a node forward, for these shapes. */
 double graph_node_flops(const struct graph *graph, int node, const struct graph_shape *shapes);
