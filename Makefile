@@ -56,7 +56,7 @@ SERIAL := $(filter-out $(CLUSTER),$(SOURCES)) # all that links and is tested wit
 KERNEL_OBJECTS := $(KERNEL_SETS:%=$(BUILD)/src/net/winograd_kernels_%.o)
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(KERNEL_OBJECTS) $(BUILD)/page_assets.o
 TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
-TEST_HELPERS := $(addprefix $(BUILD)/tests/unit/,weights_writer.o fixtures.o twin.o twin_network.o folder.o)
+TEST_HELPERS := $(addprefix $(BUILD)/tests/unit/,weights_writer.o fixtures.o twin.o twin_network.o twin_graph.o folder.o)
 
 all: $(BUILD)/filteratlas
 
@@ -73,6 +73,7 @@ $(KERNEL_OBJECTS): $(BUILD)/src/net/winograd_kernels_%.o: $(KERNELS) Makefile
 
 # Long loops over pixels and waves: -O3 makes vectors of them, which round the same.
 $(addprefix $(BUILD)/src/ascent/,waves.o fourier.o optimisers.o transform.o): ALL_CFLAGS += -O3
+$(addprefix $(BUILD)/src/net/,activation.o columns.o depthwise.o executor.o join.o pointwise.o pooling.o upsample.o wanted.o): ALL_CFLAGS += -O3
 
 $(BUILD)/%.o: %.c Makefile
 	$(call say,CC,$<)

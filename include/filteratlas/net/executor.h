@@ -1,0 +1,63 @@
+/* Loss and gradient of the channels of any convolutional network with respect to their pictures, for a batch of filters
+ * of one layer. A graph is prepared once: normalisation goes into the convolution in front of it, bias, activation and,
+ * where the Winograd kernels can, 2x2 pooling into the operation they stand behind. Then every call runs the ancestors
+ * of one layer's stage alone, forward and back, in memory that is shared out by when each map is last used: small maps
+ * for all pictures of a batch together, large ones picture by picture. Of the last convolution only the one channel is
+ * computed. One thread. */
+#ifndef FILTERATLAS_EXECUTOR_H
+#define FILTERATLAS_EXECUTOR_H
+
+#include "filteratlas/base/error.h"
+#include "filteratlas/base/interrupt.h"
+#include "filteratlas/model/graph.h"
+#include "filteratlas/model/octaves.h"
+#include "filteratlas/net/network.h"
+#include "filteratlas/net/objective.h"
+#include "filteratlas/net/winograd.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct executor;
+
+/* Prepares graph, which must outlive it, for drawing layers at the sizes of octaves: layers[graph->nodes] marks the
+ * nodes (with a stage) whose filters may be asked for. Which kernels a convolution uses, and so the bits of the
+ * pictures, depends on the sizes, not on what is drawn. STATUS_USAGE if a map would be empty at the smallest size. */
+int executor_make(const struct graph *graph, const struct octaves *octaves, const bool *layers,
+                  const struct winograd_kernels *kernels, struct executor **executor, struct error *error);
+void executor_free(struct executor *executor);
+
+/* Bytes of the packed weights, which processes may share. */
+size_t executor_table_bytes(const struct executor *executor);
+
+/* Has them at `tables`, executor_table_bytes of them, aligned to 64 bytes, which must outlive the executor and be
+ * filled before use. */
+void executor_place(struct executor *executor, void *tables);
+
+/* Fills a part of the tables, 0 <= part < parts, so that the processes that share them share the work: they are
+ * complete when all parts are filled. Fails only for want of memory. */
+int executor_fill_tables(const struct executor *executor, int part, int parts, struct error *error);
+
+/* Filters of a layer, and whether its stage is a plain ReLU: a channel that is silent then has no gradient. */
+int executor_filters(const struct executor *executor, int layer);
+bool executor_rectifies(const struct executor *executor, int layer);
+
+/* What executor_gradients writes to on the way; the contents are of no account between two calls. */
+struct executor_memory;
+
+/* Enough for up to `pictures` pictures, of every layer and size the executor was made for. */
+int executor_memory_make(const struct executor *executor, int pictures, struct executor_memory **memory,
+                         struct error *error);
+void executor_memory_free(struct executor_memory *memory);
+double executor_memory_bytes(const struct executor_memory *memory);
+
+/* Loss and gradient of count pictures of one size, [height][width][the input's channels], of the channels `filter` of
+ * the stage of a layer. A picture's numbers do not depend on the others, to the bit. Where the stage is a plain ReLU,
+ * the objective is as objective_turn has it; else the loss is the mean of the stage over the positions that count. Size
+ * and layer must be among those that executor and memory were made for. *interrupt is asked between two operations:
+ * false if it ended the work, whose results are then undefined. */
+bool executor_gradients(const struct executor *executor, struct executor_memory *memory,
+                        const struct objective *objective, int layer, int height, int width,
+                        struct network_picture *pictures, int count, const struct interrupt *interrupt);
+
+#endif
