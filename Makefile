@@ -42,6 +42,7 @@ LIBS := $(HDF5_LIBS) $(shell $(PKG_CONFIG) --libs $(PACKAGES)) -lm -lpthread $(L
 
 # The innermost loops are built once per instruction set; which set runs is chosen when the program starts.
 KERNELS := src/net/winograd_kernels.c
+LOOPS := src/net/loops.c
 ifneq ($(filter x86_64%,$(shell $(CC) -dumpmachine)),)
 KERNEL_SETS := avx512 avx2 baseline
 else
@@ -50,11 +51,12 @@ endif
 KERNEL_FLAGS_avx512 := -march=x86-64-v4 -mprefer-vector-width=512
 KERNEL_FLAGS_avx2 := -march=x86-64-v3
 
-SOURCES := $(filter-out $(KERNELS),$(wildcard src/*/*.c))
+SOURCES := $(filter-out $(KERNELS) $(LOOPS),$(wildcard src/*/*.c))
 CLUSTER := $(filter-out src/cluster/schedule.c src/cluster/simulate.c src/cluster/stop.c,$(wildcard src/cluster/*.c)) src/app/render.c src/app/app.c
 SERIAL := $(filter-out $(CLUSTER),$(SOURCES)) # all that links and is tested without MPI
 KERNEL_OBJECTS := $(KERNEL_SETS:%=$(BUILD)/src/net/winograd_kernels_%.o)
-OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(KERNEL_OBJECTS) $(BUILD)/page_assets.o
+LOOP_OBJECTS := $(KERNEL_SETS:%=$(BUILD)/src/net/loops_%.o)
+OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(KERNEL_OBJECTS) $(LOOP_OBJECTS) $(BUILD)/page_assets.o
 TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
 TEST_HELPERS := $(addprefix $(BUILD)/tests/unit/,weights_writer.o fixtures.o twin.o twin_network.o twin_graph.o folder.o)
 
@@ -71,9 +73,13 @@ $(KERNEL_OBJECTS): $(BUILD)/src/net/winograd_kernels_%.o: $(KERNELS) Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -O3 -ffp-contract=fast $(KERNEL_FLAGS_$*) -DWINOGRAD_ISA=$* -MMD -MP -c -o $@ $<
 
+$(LOOP_OBJECTS): $(BUILD)/src/net/loops_%.o: $(LOOPS) Makefile
+	$(call say,CC,$< ($*))
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -O3 $(KERNEL_FLAGS_$*) -DLOOPS_ISA=$* -MMD -MP -c -o $@ $<
+
 # Long loops over pixels and waves: -O3 makes vectors of them, which round the same.
 $(addprefix $(BUILD)/src/ascent/,waves.o fourier.o optimisers.o transform.o): ALL_CFLAGS += -O3
-$(addprefix $(BUILD)/src/net/,activation.o columns.o depthwise.o executor.o join.o pointwise.o pooling.o upsample.o wanted.o): ALL_CFLAGS += -O3
 
 $(BUILD)/%.o: %.c Makefile
 	$(call say,CC,$<)
@@ -119,7 +125,7 @@ $(BUILD)/tests/unit/%.o: tests/unit/%.c Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -Isrc $(shell $(PKG_CONFIG) --cflags cmocka) -MMD -MP -c -o $@ $<
 
-$(BUILD)/libserial.a: $(SERIAL:%.c=$(BUILD)/%.o) $(KERNEL_OBJECTS) $(BUILD)/page_assets.o
+$(BUILD)/libserial.a: $(SERIAL:%.c=$(BUILD)/%.o) $(KERNEL_OBJECTS) $(LOOP_OBJECTS) $(BUILD)/page_assets.o
 	$(call say,AR,$@)
 	@rm -f $@
 	$(Q)ar rcs $@ $^
@@ -149,7 +155,7 @@ tests: $(BUILD)/filteratlas $(TESTS) $(BUILD)/tests/make_weights $(BUILD)/tests/
 	$(BUILD)/tests/read_back $(BUILD)/tests/faults.so
 
 # oneDNN 2 has no pkg-config file.
-BENCH_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out %/write_live_weights.c,$(wildcard tests/bench/*.c)))
+BENCH_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out %/write_live_weights.c %/resnet.c,$(wildcard tests/bench/*.c)))
 $(BUILD)/tests/bench/bench: $(BENCH_OBJECTS) $(BUILD)/tests/unit/weights_writer.o $(BUILD)/libserial.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ -ldnnl -lgomp $(LIBS)
@@ -159,7 +165,11 @@ $(BUILD)/tests/bench/write_live_weights: $(addprefix $(BUILD)/tests/,bench/write
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(LIBS)
 
-bench-programs: $(BUILD)/filteratlas $(BUILD)/tests/bench/bench $(BUILD)/tests/bench/write_live_weights
+$(BUILD)/tests/bench/resnet: $(BUILD)/tests/bench/resnet.o $(BUILD)/libserial.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(LIBS)
+
+bench-programs: $(BUILD)/filteratlas $(addprefix $(BUILD)/tests/bench/,bench write_live_weights resnet)
 
 bench: bench-programs
 	$(Q)$(BUILD)/tests/bench/bench --csv $(BUILD)/bench.csv $(BENCH)

@@ -5,11 +5,13 @@
 #define ACTIVATION_H
 
 #include "filteratlas/model/graph.h"
+#include "loops.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 
 struct activation {
+    const struct loops *loops;
     enum graph_function function; /* GRAPH_LINEAR: the bias alone */
     float parameter[3];
     const float *slopes; /* of GRAPH_PRELU: [channels], or [positions][channels] if full */

@@ -66,12 +66,8 @@ void columns_gather(const struct window *w, const float *map, size_t first, size
     }
 }
 
-static void add(size_t count, const float *from, float *to) {
-    for (size_t i = 0; i < count; i++)
-        to[i] += from[i];
-}
-
-static void scatter_row(const struct window *w, const float *columns, int left, float *line) {
+static void scatter_row(const struct loops *loops, const struct window *w, const float *columns, int left,
+                        float *line) {
     size_t channels = (size_t)w->channels, step = (size_t)w->dilation[1] * (size_t)w->map_stride;
     int from, to;
     taps_inside(w, left, &from, &to);
@@ -80,20 +76,20 @@ static void scatter_row(const struct window *w, const float *columns, int left, 
     float *target = line + ((ptrdiff_t)left + (ptrdiff_t)from * w->dilation[1]) * w->map_stride + w->channel;
     columns += (size_t)from * channels;
     if (is_run(w))
-        add((size_t)(to - from) * channels, columns, target);
+        loops->sum((size_t)(to - from) * channels, columns, target, target);
     for (int tap = from; !is_run(w) && tap < to; tap++, target += step, columns += channels)
-        add(channels, columns, target);
+        loops->sum(channels, columns, target, target);
 }
 
-void columns_scatter(const struct window *w, const float *columns, size_t stride, size_t first, size_t count,
-                     float *map) {
+void columns_scatter(const struct loops *loops, const struct window *w, const float *columns, size_t stride,
+                     size_t first, size_t count, float *map) {
     size_t row = (size_t)w->kernel[1] * (size_t)w->channels, line = (size_t)w->width * (size_t)w->map_stride;
     for (size_t p = first; p < first + count; p++, columns += stride) {
         struct place place = place_of(w, p);
         for (int tap = 0; tap < w->kernel[0]; tap++) {
             int y = place.top + tap * w->dilation[0];
             if (y >= 0 && y < w->height)
-                scatter_row(w, columns + (size_t)tap * row, place.left, map + place.picture + (size_t)y * line);
+                scatter_row(loops, w, columns + (size_t)tap * row, place.left, map + place.picture + (size_t)y * line);
         }
     }
 }

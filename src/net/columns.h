@@ -15,7 +15,7 @@ bool columns_are_map(const struct window *window);
 void columns_gather(const struct window *window, const float *map, size_t first, size_t count, float *columns);
 
 /* The adjoint: adds columns [count][stride] to the map. */
-void columns_scatter(const struct window *window, const float *columns, size_t stride, size_t first, size_t count,
-                     float *map);
+void columns_scatter(const struct loops *loops, const struct window *window, const float *columns, size_t stride,
+                     size_t first, size_t count, float *map);
 
 #endif

@@ -161,7 +161,7 @@ static void scatter(struct work *w, enum winograd_direction direction, const flo
                     (size_t)w->scattered);
     w->window.channel = w->shape.groups > 1 ? group * w->shape.under : 0;
     if (!w->written)
-        columns_scatter(&w->window, w->columns, (size_t)w->scattered, first, count, map);
+        columns_scatter(o->loops, &w->window, w->columns, (size_t)w->scattered, first, count, map);
 }
 
 /* Rows of a strip, of one group's channels. */
@@ -212,8 +212,11 @@ static void convolve_back(const struct operation_call *call) {
             size_t count = strip_length(&w, first), at = first * (size_t)call->out.stride;
             struct activation_rows rows = strip_of(&w, &call->out, w.shape.at_deep, group, first, count, deep);
             at += (size_t)rows.channel;
-            activation_backward(&o->activation, &rows, call->y_gradient + at, (char *)call->notes + at * bytes, w.rows);
-            scatter(&w, WINOGRAD_BACKWARD, w.rows, deep, group, first, count, call->x_gradient);
+            if (bytes)
+                activation_backward(&o->activation, &rows, call->y_gradient + at, (char *)call->notes + at * bytes,
+                                    w.rows);
+            scatter(&w, WINOGRAD_BACKWARD, bytes ? w.rows : call->y_gradient + at, bytes ? deep : rows.out_stride,
+                    group, first, count, call->x_gradient);
         }
 }
 

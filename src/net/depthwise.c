@@ -6,45 +6,15 @@
  * values and that of its weights; a block of channels then stays in registers from the first tap to the last. Forward
  * and back differ in the lists alone. */
 
-enum { BLOCK = 16 };
-
-struct tap {
-    size_t value, weight; /* floats to the first channel's */
-};
-
 static int multiplier(const struct operation_call *call) { return call->out.channels / call->in->channels; }
 
 static size_t scratch(const struct operation_call *call) {
     struct window w = operation_window(call->operation, call->in, &call->out);
-    return (size_t)w.kernel[0] * (size_t)w.kernel[1] * (sizeof(struct tap) / sizeof(float));
+    return (size_t)w.kernel[0] * (size_t)w.kernel[1] * (sizeof(struct loop_tap) / sizeof(float));
 }
 
-/* BLOCK channels, or the `count` that are left. */
-static inline void add_taps(const struct tap *taps, int tap_count, const float *values, const float *weights,
-                            const float *start, int count, float *out) {
-    float sum[BLOCK] = {0};
-    for (int c = 0; start && c < count; c++)
-        sum[c] = start[c];
-    for (int t = 0; t < tap_count; t++) {
-        const float *v = values + taps[t].value, *w = weights + taps[t].weight;
-        for (int c = 0; c < count; c++)
-            sum[c] += v[c] * w[c];
-    }
-    for (int c = 0; c < count; c++)
-        out[c] = sum[c];
-}
-
-static void add_all_taps(const struct tap *taps, int tap_count, const float *values, const float *weights,
-                         const float *start, int channels, float *out) {
-    int c = 0;
-    for (; c + BLOCK <= channels; c += BLOCK)
-        add_taps(taps, tap_count, values + c, weights + c, start ? start + c : NULL, BLOCK, out + c);
-    if (c < channels)
-        add_taps(taps, tap_count, values + c, weights + c, start ? start + c : NULL, channels - c, out + c);
-}
-
-/* The same with several outputs of each input channel. */
-static void add_multiplied(const struct tap *taps, int tap_count, const float *values, const float *weights,
+/* Sums with several outputs of each input channel. */
+static void add_multiplied(const struct loop_tap *taps, int tap_count, const float *values, const float *weights,
                            const float *start, int channels, int multiplier, float *out) {
     for (int c = 0; c < channels; c++) {
         float sum = start ? start[c] : 0;
@@ -54,8 +24,8 @@ static void add_multiplied(const struct tap *taps, int tap_count, const float *v
     }
 }
 
-static void add_multiplied_back(const struct tap *taps, int tap_count, const float *gradients, const float *weights,
-                                int channels, int multiplier, float *out) {
+static void add_multiplied_back(const struct loop_tap *taps, int tap_count, const float *gradients,
+                                const float *weights, int channels, int multiplier, float *out) {
     for (int c = 0; c < channels; c++) {
         float sum = 0;
         for (int t = 0; t < tap_count; t++)
@@ -66,15 +36,16 @@ static void add_multiplied_back(const struct tap *taps, int tap_count, const flo
 }
 
 /* Taps inside the map, of the window at output position (y, x). */
-static int taps_under(const struct window *w, size_t weight_stride, int y, int x, struct tap *taps) {
+static int taps_under(const struct window *w, size_t weight_stride, int y, int x, struct loop_tap *taps) {
     int count = 0;
     for (int i = 0; i < w->kernel[0]; i++)
         for (int j = 0; j < w->kernel[1]; j++) {
             int row = y * w->stride[0] + i * w->dilation[0] - w->before[0];
             int column = x * w->stride[1] + j * w->dilation[1] - w->before[1];
             if (row >= 0 && row < w->height && column >= 0 && column < w->width)
-                taps[count++] = (struct tap){((size_t)row * (size_t)w->width + (size_t)column) * (size_t)w->map_stride,
-                                             (size_t)(i * w->kernel[1] + j) * weight_stride};
+                taps[count++] =
+                    (struct loop_tap){((size_t)row * (size_t)w->width + (size_t)column) * (size_t)w->map_stride,
+                                      (size_t)(i * w->kernel[1] + j) * weight_stride};
         }
     return count;
 }
@@ -86,31 +57,31 @@ static int position_over(int at, int tap, int stride, int dilation, int before, 
 }
 
 /* The output positions that see the map's (y, x), and by which weights. */
-static int taps_over(const struct window *w, size_t weight_stride, size_t out_stride, int y, int x, struct tap *taps) {
+static int taps_over(const struct window *w, size_t weight_stride, size_t out_stride, int y, int x,
+                     struct loop_tap *taps) {
     int count = 0;
     for (int i = 0; i < w->kernel[0]; i++) {
         int row = position_over(y, i, w->stride[0], w->dilation[0], w->before[0], w->rows);
         for (int j = 0; row >= 0 && j < w->kernel[1]; j++) {
             int column = position_over(x, j, w->stride[1], w->dilation[1], w->before[1], w->columns);
             if (column >= 0)
-                taps[count++] = (struct tap){((size_t)row * (size_t)w->columns + (size_t)column) * out_stride,
-                                             (size_t)(i * w->kernel[1] + j) * weight_stride};
+                taps[count++] = (struct loop_tap){((size_t)row * (size_t)w->columns + (size_t)column) * out_stride,
+                                                  (size_t)(i * w->kernel[1] + j) * weight_stride};
         }
     }
     return count;
 }
 
 /* z of one position, and the activation. */
-static void compute_position(const struct operation_call *call, const struct tap *taps, int count, const float *x,
+static void compute_position(const struct operation_call *call, const struct loop_tap *taps, int count, const float *x,
                              size_t position, size_t at) {
     const struct operation *o = call->operation;
     size_t bytes = activation_note_bytes(&o->activation);
     struct activation_rows rows = operation_rows(&call->out, 1);
     rows.position = position;
     rows.positions = 1;
-    rows.channels = call->out.stride;
     if (multiplier(call) == 1)
-        add_all_taps(taps, count, x, o->small, o->bias, call->out.stride, call->y + at);
+        o->loops->add_taps(taps, count, x, o->small, o->bias, (size_t)call->out.stride, call->y + at);
     else
         add_multiplied(taps, count, x, o->small, o->bias, call->out.channels, multiplier(call), call->y + at);
     memset(call->y + at + call->out.channels, 0, (size_t)(call->out.stride - call->out.channels) * sizeof *call->y);
@@ -119,7 +90,7 @@ static void compute_position(const struct operation_call *call, const struct tap
 
 static void forward(const struct operation_call *call) {
     struct window w = operation_window(call->operation, call->in, &call->out);
-    struct tap *taps = (void *)call->scratch;
+    struct loop_tap *taps = (void *)call->scratch;
     size_t position = 0, stride = (size_t)call->out.stride;
     for (int picture = 0; picture < call->pictures; picture++)
         for (int y = 0; y < w.rows; y++)
@@ -133,11 +104,10 @@ static void forward(const struct operation_call *call) {
 static void backward(const struct operation_call *call) {
     const struct operation *o = call->operation;
     struct window w = operation_window(o, call->in, &call->out);
-    struct tap *taps = (void *)call->scratch;
+    struct loop_tap *taps = (void *)call->scratch;
     size_t out_stride = (size_t)call->out.stride;
     struct activation_rows rows = operation_rows(&call->out, call->pictures);
     float *to = call->x_gradient;
-    rows.channels = call->out.stride;
     activation_backward(&o->activation, &rows, call->y_gradient, call->notes, call->y_gradient);
     memset(to, 0, map_floats(call->in, call->pictures) * sizeof *to);
     for (int picture = 0; picture < call->pictures; picture++) {
@@ -146,7 +116,7 @@ static void backward(const struct operation_call *call) {
             for (int x = 0; x < w.width; x++, to += w.map_stride) {
                 int count = taps_over(&w, out_stride, out_stride, y, x, taps);
                 if (multiplier(call) == 1)
-                    add_all_taps(taps, count, gradient, o->small, NULL, call->in->channels, to);
+                    o->loops->add_taps(taps, count, gradient, o->small, NULL, (size_t)call->in->channels, to);
                 else
                     add_multiplied_back(taps, count, gradient, o->small, call->in->channels, multiplier(call), to);
             }

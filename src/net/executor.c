@@ -23,7 +23,7 @@ int executor_octave(const struct executor *e, int height, int width) {
 struct target executor_target(const struct executor *e, int layer) {
     int stage = e->graph->node[layer].stage, i = e->step_of[stage];
     const struct step *step = &e->step[i];
-    struct target target = {.step = i, .activation = {.function = GRAPH_LINEAR}};
+    struct target target = {.step = i, .activation = {.loops = step->operation.loops, .function = GRAPH_LINEAR}};
     if (step->activated >= 0 && stage >= step->activated)
         target.activation = step->operation.activation;
     return target;
@@ -190,7 +190,6 @@ static struct operation_call call_of(const struct run *run, int i, int first, in
 static void activate(const struct operation_call *call) {
     const struct operation *o = call->operation;
     struct activation_rows rows = operation_rows(&call->out, call->pictures);
-    rows.channels = call->out.stride;
     if (!o->kind->activates && (o->bias || o->activation.function != GRAPH_LINEAR))
         activation_forward(&o->activation, &rows, call->y, o->bias, call->y, call->notes);
 }
@@ -198,14 +197,8 @@ static void activate(const struct operation_call *call) {
 static void activate_back(const struct operation_call *call) {
     const struct operation *o = call->operation;
     struct activation_rows rows = operation_rows(&call->out, call->pictures);
-    rows.channels = call->out.stride;
     if (!o->kind->activates && o->activation.function != GRAPH_LINEAR)
         activation_backward(&o->activation, &rows, call->y_gradient, call->notes, call->y_gradient);
-}
-
-static void add(float *to, const float *from, size_t count) {
-    for (size_t i = 0; i < count; i++)
-        to[i] += from[i];
 }
 
 /* The gradients at the inputs of step i, from that at its output before the activation. */
@@ -218,7 +211,7 @@ static void pull_back(const struct run *run, int i, int first, struct operation_
         call->x_gradient = again ? place(run, &run->plan->extra[i], first) : gradient;
         call->operation->kind->backward(call);
         if (again)
-            add(gradient, call->x_gradient, map_floats(&call->in[k], call->pictures));
+            call->operation->loops->sum(map_floats(&call->in[k], call->pictures), call->x_gradient, gradient, gradient);
     }
 }
 
@@ -303,7 +296,7 @@ static void turn_channel(const struct run *run, int picture, const struct operat
 static void turn_whole(const struct run *run, int first, int count) {
     struct operation_call call = call_of(run, run->plan->target, first, count);
     struct operation plain = *call.operation;
-    plain.activation = (struct activation){.function = GRAPH_LINEAR};
+    plain.activation = (struct activation){.loops = plain.loops, .function = GRAPH_LINEAR};
     plain.pooled = false;
     call.operation = &plain;
     call.out = plan_target_map(run->executor, run->plan);

@@ -35,6 +35,7 @@ struct making {
     struct executor *executor;
     bool *is_stage; /* [nodes] some layer's map is asked for as it is here */
     int input_count;
+    const struct loops *loops;
 };
 
 static struct step *step_of(const struct making *m, int node) { return &m->executor->step[m->executor->step_of[node]]; }
@@ -104,7 +105,8 @@ static int channels_of(const struct graph_node *node) { return node->channels ? 
 
 static struct activation activation_of(const struct making *m, int n) {
     const struct graph_node *node = node_of(m, n);
-    struct activation a = {.function = node->function, .full = node->full, .channels = channels_of(node)};
+    struct activation a = {
+        .loops = m->loops, .function = node->function, .full = node->full, .channels = channels_of(node)};
     memcpy(a.parameter, node->parameter, sizeof a.parameter);
     a.slopes = values_at(m, node->weights);
     return a;
@@ -179,7 +181,7 @@ static void choose_kind(const struct making *m, struct step *step) {
         step->activated = o->node;
     }
     if (node->operation == GRAPH_ACTIVATION && node->function == GRAPH_SOFTMAX) {
-        o->activation = (struct activation){.function = GRAPH_LINEAR};
+        o->activation = (struct activation){.loops = m->loops, .function = GRAPH_LINEAR};
         o->kind = &softmax_operation;
     }
     if (suits_winograd(m, o->node, o->border))
@@ -190,7 +192,11 @@ static int add_step(struct making *m, int n, struct error *error) {
     struct executor *e = m->executor;
     struct step *step = &e->step[e->steps];
     const struct graph_node *node = node_of(m, n);
-    *step = (struct step){.operation = {.graph = e->graph, .node = n, .kernels = e->kernels},
+    *step = (struct step){.operation = {.graph = e->graph,
+                                        .node = n,
+                                        .kernels = e->kernels,
+                                        .loops = m->loops,
+                                        .activation.loops = m->loops},
                           .input = e->inputs + m->input_count,
                           .inputs = node->inputs,
                           .last = n,
@@ -266,7 +272,7 @@ static void mark_stages(struct making *m) {
 int executor_make_steps(struct executor *e, struct error *error) {
     size_t nodes = (size_t)e->graph->nodes;
     bool *needed = calloc(nodes, sizeof *needed);
-    struct making m = {.executor = e, .is_stage = calloc(nodes, sizeof(bool))};
+    struct making m = {.executor = e, .is_stage = calloc(nodes, sizeof(bool)), .loops = loops_for(e->kernels)};
     int status = needed && m.is_stage ? find_needed(e, needed, error) : error_memory(error, nodes, "the network");
     if (!status)
         mark_stages(&m);

@@ -42,7 +42,7 @@ struct activation_rows operation_rows(const struct map *out, int pictures) {
     int positions = out->height * out->width;
     return (struct activation_rows){.positions = (size_t)pictures * (size_t)positions,
                                     .map_positions = positions,
-                                    .channels = out->channels,
+                                    .channels = out->stride,
                                     .z_stride = stride,
                                     .out_stride = stride};
 }

@@ -38,6 +38,7 @@ struct operation {
     float *bias;  /* [stride], padded by 0; NULL: 0. owned */
     float *small; /* weights of kinds that need no tables; owned */
     const struct winograd_kernels *kernels;
+    const struct loops *loops;
     float *panels[2];               /* [enum winograd_direction], of products; not owned */
     struct winograd_layer winograd; /* with its tables, not owned */
 };
@@ -91,7 +92,7 @@ struct window {
 /* The window of an operation from map `in` to map `out`, over all of in's stride. */
 struct window operation_window(const struct operation *operation, const struct map *in, const struct map *out);
 
-/* Rows of a whole map, for bias and activation. */
+/* Rows of a whole map with all of its stride, for bias and activation. */
 struct activation_rows operation_rows(const struct map *out, int pictures);
 
 #endif

@@ -8,10 +8,9 @@
 /* Positions that are treated at a time, so that values are still near for the activation. */
 enum { RUN = 64 };
 
-static void scale(size_t positions, size_t stride, const float *x, const float *factor, float *y) {
-    for (size_t p = 0; p < positions; p++, x += stride, y += stride)
-        for (size_t c = 0; c < stride; c++)
-            y[c] = x[c] * factor[c];
+static void scale(const struct operation *o, size_t positions, size_t stride, const float *x, float *y) {
+    for (size_t p = 0; p < positions; p++)
+        o->loops->multiply(stride, x + p * stride, o->small, y + p * stride);
 }
 
 /* A run of positions: RUN of them or what is left. */
@@ -19,7 +18,6 @@ static struct activation_rows run_of(const struct operation_call *call, size_t f
     struct activation_rows rows = operation_rows(&call->out, call->pictures);
     rows.positions = rows.positions - from < RUN ? rows.positions - from : RUN;
     rows.position = from;
-    rows.channels = call->out.stride;
     return rows;
 }
 
@@ -30,7 +28,7 @@ static void affine_forward(const struct operation_call *call) {
     for (size_t p = 0; p < count; p += RUN) {
         struct activation_rows rows = run_of(call, p);
         float *y = call->y + p * stride;
-        scale(rows.positions, stride, call->x[0] + p * stride, o->small, y);
+        scale(o, rows.positions, stride, call->x[0] + p * stride, y);
         activation_forward(&o->activation, &rows, y, o->bias, y, (char *)call->notes + p * stride * bytes);
     }
 }
@@ -44,19 +42,17 @@ static void affine_backward(const struct operation_call *call) {
         float *to = call->x_gradient + p * stride;
         activation_backward(&o->activation, &rows, call->y_gradient + p * stride,
                             (char *)call->notes + p * stride * bytes, to);
-        scale(rows.positions, stride, to, o->small, to);
+        scale(o, rows.positions, stride, to, to);
     }
 }
 
 static void activate(const struct operation_call *call) {
     struct activation_rows rows = operation_rows(&call->out, call->pictures);
-    rows.channels = call->out.stride;
     activation_forward(&call->operation->activation, &rows, call->x[0], NULL, call->y, call->notes);
 }
 
 static void activate_back(const struct operation_call *call) {
     struct activation_rows rows = operation_rows(&call->out, call->pictures);
-    rows.channels = call->out.stride;
     activation_backward(&call->operation->activation, &rows, call->y_gradient, call->notes, call->x_gradient);
 }
 

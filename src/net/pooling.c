@@ -36,9 +36,10 @@ static struct window window_of(const struct operation_call *call) {
 }
 
 /* One position of a pooling: x the picture, p the patch of it; y and notes, or the gradients, at the position. */
-typedef void position_forward(const struct window *w, const struct patch *p, const float *x, float *y, uint32_t *note);
-typedef void position_backward(const struct window *w, const struct patch *p, const float *gradient,
-                               const uint32_t *note, float *x_gradient);
+typedef void position_forward(const struct loops *loops, const struct window *w, const struct patch *p, const float *x,
+                              float *y, uint32_t *note);
+typedef void position_backward(const struct loops *loops, const struct window *w, const struct patch *p,
+                               const float *gradient, const uint32_t *note, float *x_gradient);
 
 static void each_forward(const struct operation_call *call, const struct window *w, position_forward *at_position) {
     size_t at = 0;
@@ -46,7 +47,7 @@ static void each_forward(const struct operation_call *call, const struct window 
         for (int y = 0; y < w->rows; y++)
             for (int x = 0; x < w->columns; x++, at += (size_t)w->map_stride) {
                 struct patch p = patch_of(w, y, x);
-                at_position(w, &p, call->x[0] + map_floats(call->in, picture), call->y + at,
+                at_position(call->operation->loops, w, &p, call->x[0] + map_floats(call->in, picture), call->y + at,
                             call->notes ? (uint32_t *)call->notes + at : NULL);
             }
 }
@@ -58,23 +59,16 @@ static void each_backward(const struct operation_call *call, const struct window
         for (int y = 0; y < w->rows; y++)
             for (int x = 0; x < w->columns; x++, at += (size_t)w->map_stride) {
                 struct patch p = patch_of(w, y, x);
-                at_position(w, &p, call->y_gradient + at, call->notes ? (const uint32_t *)call->notes + at : NULL,
+                at_position(call->operation->loops, w, &p, call->y_gradient + at,
+                            call->notes ? (const uint32_t *)call->notes + at : NULL,
                             call->x_gradient + map_floats(call->in, picture));
             }
 }
 
 /* --- Maxima */
 
-static void take_greater(size_t channels, const float *x, uint32_t place, float *y, uint32_t *note) {
-    for (size_t c = 0; c < channels; c++) {
-        uint32_t before = note[c];
-        float greatest = y[c], value = x[c];
-        note[c] = value > greatest ? place : before;
-        y[c] = value > greatest ? value : greatest;
-    }
-}
-
-static void maximum_at(const struct window *w, const struct patch *p, const float *x, float *y, uint32_t *note) {
+static void maximum_at(const struct loops *loops, const struct window *w, const struct patch *p, const float *x,
+                       float *y, uint32_t *note) {
     size_t channels = (size_t)w->map_stride;
     uint32_t first = (uint32_t)(p->top * w->width + p->left);
     memcpy(y, x + first * channels, channels * sizeof *y);
@@ -83,14 +77,14 @@ static void maximum_at(const struct window *w, const struct patch *p, const floa
     for (int i = p->top; i < p->bottom; i++)
         for (int j = p->left; j < p->right; j++) {
             uint32_t place = (uint32_t)(i * w->width + j);
-            take_greater(channels, x + place * channels, place, y, note);
+            loops->keep_greater(channels, x + place * channels, place, y, note);
         }
 }
 
-static void maximum_back(const struct window *w, const struct patch *p, const float *gradient, const uint32_t *note,
-                         float *x_gradient) {
+static void maximum_back(const struct loops *loops, const struct window *w, const struct patch *p,
+                         const float *gradient, const uint32_t *note, float *x_gradient) {
     size_t channels = (size_t)w->map_stride;
-    (void)p;
+    (void)loops, (void)p;
     for (size_t c = 0; c < channels; c++)
         x_gradient[note[c] * channels + c] += gradient[c];
 }
@@ -121,13 +115,9 @@ static float share_of(const struct patch *p) {
     return (float)(1.0 / ((double)(p->bottom - p->top) * (p->right - p->left)));
 }
 
-static void add(size_t channels, const float *from, float factor, float *to) {
-    for (size_t c = 0; c < channels; c++)
-        to[c] += from[c] * factor;
-}
-
 /* A row of the patch at a time is summed by itself, which keeps sums over large patches exact enough. */
-static void mean_at(const struct window *w, const struct patch *p, const float *x, float *y, uint32_t *note) {
+static void mean_at(const struct loops *loops, const struct window *w, const struct patch *p, const float *x, float *y,
+                    uint32_t *note) {
     enum { BLOCK = 64 };
     int channels = w->map_stride;
     (void)note;
@@ -137,21 +127,21 @@ static void mean_at(const struct window *w, const struct patch *p, const float *
         for (int i = p->top; i < p->bottom; i++) {
             float row[BLOCK] = {0};
             for (int j = p->left; j < p->right; j++)
-                add(count, x + (size_t)(i * w->width + j) * (size_t)channels + from, 1, row);
-            add(count, row, 1, sum);
+                loops->add_scaled(count, x + (size_t)(i * w->width + j) * (size_t)channels + from, 1, row);
+            loops->add_scaled(count, row, 1, sum);
         }
         for (size_t c = 0; c < count; c++)
             y[(size_t)from + c] = sum[c] * share_of(p);
     }
 }
 
-static void mean_back(const struct window *w, const struct patch *p, const float *gradient, const uint32_t *note,
-                      float *x_gradient) {
+static void mean_back(const struct loops *loops, const struct window *w, const struct patch *p, const float *gradient,
+                      const uint32_t *note, float *x_gradient) {
     size_t channels = (size_t)w->map_stride;
     (void)note;
     for (int i = p->top; i < p->bottom; i++)
         for (int j = p->left; j < p->right; j++)
-            add(channels, gradient, share_of(p), x_gradient + (size_t)(i * w->width + j) * channels);
+            loops->add_scaled(channels, gradient, share_of(p), x_gradient + (size_t)(i * w->width + j) * channels);
 }
 
 static void average_forward(const struct operation_call *call) {

@@ -48,12 +48,8 @@ static struct corners corners_of(const struct operation_call *call, int y, int x
     return c;
 }
 
-static void add(size_t count, const float *from, float weight, float *to) {
-    for (size_t i = 0; i < count; i++)
-        to[i] += weight * from[i];
-}
-
 static void enlarge(const struct operation_call *call, bool back) {
+    const struct loops *loops = call->operation->loops;
     const struct map *in = call->in, *out = &call->out;
     size_t stride = (size_t)out->stride, at = 0;
     for (int picture = 0; picture < call->pictures; picture++) {
@@ -63,9 +59,10 @@ static void enlarge(const struct operation_call *call, bool back) {
                 struct corners c = corners_of(call, y, x);
                 for (int i = 0; i < c.count; i++)
                     if (back)
-                        add(stride, call->y_gradient + at, c.weight[i], call->x_gradient + from + c.at[i]);
+                        loops->add_scaled(stride, call->y_gradient + at, c.weight[i],
+                                          call->x_gradient + from + c.at[i]);
                     else
-                        add(stride, call->x[0] + from + c.at[i], c.weight[i], call->y + at);
+                        loops->add_scaled(stride, call->x[0] + from + c.at[i], c.weight[i], call->y + at);
             }
     }
 }

@@ -2,8 +2,6 @@
 
 #include <string.h>
 
-enum { BLOCK = 16 };
-
 /* A channel's weights [taps][count], and the input channels that they are for. */
 struct taps {
     struct window window; /* over the whole map, its values from `first` on */
@@ -52,21 +50,6 @@ size_t wanted_scratch(const struct operation *o, const struct map *in, const str
     return (size_t)tap_count(&w) * (size_t)in->stride;
 }
 
-/* In sixteen sums, which the compiler keeps in a register. */
-static float dot(const float *a, const float *b, int count) {
-    float sums[BLOCK] = {0}, sum = 0;
-    int i = 0;
-    for (; i + BLOCK <= count; i += BLOCK)
-        for (int j = 0; j < BLOCK; j++)
-            sums[j] += a[i + j] * b[i + j];
-    for (; i < count; i++)
-        sum += a[i] * b[i];
-    for (int half = BLOCK / 2; half > 0; half /= 2)
-        for (int j = 0; j < half; j++)
-            sums[j] += sums[j + half];
-    return sums[0] + sum;
-}
-
 /* The place of a tap of the window at (y, x) in the map; false outside. */
 static bool find_value(const struct taps *taps, int y, int x, int tap, size_t *at) {
     const struct window *w = &taps->window;
@@ -86,14 +69,9 @@ void wanted_forward(const struct operation *o, const struct map *in, const struc
             float sum = bias;
             for (int tap = 0; tap < tap_count(&taps.window); tap++)
                 if (find_value(&taps, row, column, tap, &at))
-                    sum += dot(x + at, taps.weights + (size_t)tap * (size_t)taps.count, taps.count);
+                    sum += o->loops->dot((size_t)taps.count, x + at, taps.weights + (size_t)tap * (size_t)taps.count);
             *z++ = sum;
         }
-}
-
-static void add(const float *weights, float factor, int count, float *to) {
-    for (int i = 0; i < count; i++)
-        to[i] += factor * weights[i];
 }
 
 void wanted_backward(const struct operation *o, const struct map *in, const struct map *out, int channel,
@@ -106,6 +84,7 @@ void wanted_backward(const struct operation *o, const struct map *in, const stru
             float gradient = *z_gradient++;
             for (int tap = 0; tap < tap_count(&taps.window) && gradient != 0; tap++)
                 if (find_value(&taps, row, column, tap, &at))
-                    add(taps.weights + (size_t)tap * (size_t)taps.count, gradient, taps.count, x_gradient + at);
+                    o->loops->add_scaled((size_t)taps.count, taps.weights + (size_t)tap * (size_t)taps.count, gradient,
+                                         x_gradient + at);
         }
 }

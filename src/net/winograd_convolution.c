@@ -18,14 +18,12 @@ static void forward(const struct operation_call *call) {
     if (rectifies(o) || (!o->bias && o->activation.function == GRAPH_LINEAR))
         return;
     struct activation_rows rows = operation_rows(&call->out, call->pictures);
-    rows.channels = call->out.stride;
     activation_forward(&o->activation, &rows, call->y, o->bias, call->y, call->notes);
 }
 
 static void backward(const struct operation_call *call) {
     const struct operation *o = call->operation;
     struct activation_rows rows = operation_rows(&call->out, call->pictures);
-    rows.channels = call->out.stride;
     if (!rectifies(o))
         activation_backward(&o->activation, &rows, call->y_gradient, call->notes, call->y_gradient);
     winograd_backward(&o->winograd, call->y_gradient, rectifies(o) ? call->notes : NULL, call->pictures,
