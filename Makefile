@@ -28,7 +28,9 @@ HDF5_LIBS := $(filter -L% -l% -Wl% %.a %.so,$(H5CC_WORDS))
 else
 $(error HDF5 not found: install libhdf5-dev and pkg-config, or 'module load hdf5'; scripts/dependencies says more)
 endif
-PACKAGES := openblas libpng libjpeg zlib libcrypto
+PACKAGES := openblas libpng libjpeg zlib libcrypto jansson
+# Without libzip the program reads .keras files unzipped.
+ZIP := $(call have,libzip)
 MISSING := $(foreach package,$(PACKAGES),$(if $(call have,$(package)),,$(package)))
 ifneq ($(strip $(MISSING)),)
 $(error pkg-config does not find: $(MISSING); scripts/dependencies says what to install)
@@ -37,8 +39,9 @@ endif
 # C11 without contraction: a sum must round the same with and without fused multiply-add, for pictures that are the
 # same bytes. Paths are checked for length once, in the store, so the compiler's guesses about them are noise.
 ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -DFILTERATLAS_VERSION='"$(VERSION)"' -ffp-contract=off -Iinclude \
-	-Wall -Wextra -Wno-format-truncation $(shell $(PKG_CONFIG) --cflags $(PACKAGES)) $(HDF5_CFLAGS) $(CFLAGS)
-LIBS := $(HDF5_LIBS) $(shell $(PKG_CONFIG) --libs $(PACKAGES)) -lm -lpthread $(LDFLAGS)
+	-Wall -Wextra -Wno-format-truncation $(shell $(PKG_CONFIG) --cflags $(PACKAGES) $(ZIP)) $(HDF5_CFLAGS) \
+	$(if $(ZIP),,-DFILTERATLAS_WITHOUT_ZIP) $(CFLAGS)
+LIBS := $(HDF5_LIBS) $(shell $(PKG_CONFIG) --libs $(PACKAGES) $(ZIP)) -lm -lpthread $(LDFLAGS)
 
 # The innermost loops are built once per instruction set; which set runs is chosen when the program starts.
 KERNELS := src/net/winograd_kernels.c

@@ -208,6 +208,17 @@ int graph_shapes(const struct graph *graph, int height, int width, int target, s
     return status;
 }
 
+int graph_least_extent(const struct graph *graph, int target) {
+    enum { MOST = 1024 };
+    struct graph_shape *shapes = malloc((size_t)graph->nodes * sizeof *shapes);
+    struct error ignored;
+    int extent = shapes ? 1 : MOST + 1;
+    while (extent <= MOST && graph_shapes(graph, extent, extent, target, shapes, &ignored))
+        extent++;
+    free(shapes);
+    return extent <= MOST ? extent : 0;
+}
+
 /* --- Costs ------------------------------------------------------------------------------------------------------- */
 
 double graph_node_flops(const struct graph *graph, int node, const struct graph_shape *shapes) {

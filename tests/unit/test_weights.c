@@ -203,7 +203,6 @@ static void every_defect_is_named(void **state) {
         {DEFECT_INFINITY, "block3_conv2 holds NaN or infinity in 1 of"},
         {DEFECT_INTEGERS, "block3_conv2"},
         {DEFECT_UNWRITTEN, "block3_conv2"},
-        {DEFECT_ORDER, "block3_conv3"},
         {DEFECT_WEIGHTLESS, "no Keras weights"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -229,6 +228,31 @@ static void normalisation_between_convolutions_is_refused(void **state) {
     }
 }
 
+/* A list of layers is the network's order; names that say otherwise are a mistake. */
+static void layers_listed_out_of_order_are_named(void **state) {
+    (void)state;
+    static const enum weights_layout layouts[] = {LAYOUT_LEGACY, LAYOUT_THEANO, LAYOUT_MODEL};
+    struct weights_recipe recipe = weights_recipe(13, 32);
+    recipe.defect = DEFECT_ORDER;
+    for (int i = 0; i < 3; i++) {
+        recipe.layout = layouts[i];
+        assert_defect_refused(&recipe, "lists block3_conv3 where block3_conv2 belongs");
+    }
+}
+
+/* Where the file's order says nothing (a nested model lists the trainable layers first), the names tell it. */
+static void names_tell_the_order_where_the_list_does_not(void **state) {
+    (void)state;
+    static const enum weights_layout layouts[] = {LAYOUT_NESTED, LAYOUT_CHUNKED, LAYOUT_KERAS3, LAYOUT_KERAS3_NESTED};
+    struct weights_recipe recipe = weights_recipe(13, 32);
+    recipe.defect = DEFECT_ORDER;
+    for (int i = 0; i < 4; i++) {
+        recipe.layout = layouts[i];
+        for (recipe.culprit = 0; recipe.culprit < 12; recipe.culprit += 3)
+            assert_round_trip(&recipe);
+    }
+}
+
 static void listed_groups_that_are_not_there_are_named(void **state) {
     (void)state;
     struct weights_recipe recipe = weights_recipe(13, 32);
@@ -237,9 +261,11 @@ static void listed_groups_that_are_not_there_are_named(void **state) {
     recipe.layout = LAYOUT_MODEL;
     assert_defect_refused(&recipe, "block3_conv2 is missing");
     recipe.layout = LAYOUT_KERAS3;
-    assert_defect_refused(&recipe, "conv2d_5 is missing");
+    assert_defect_refused(&recipe, "block3_conv2 is missing");
     recipe.culprit = 0;
-    assert_defect_refused(&recipe, "conv2d is missing");
+    assert_defect_refused(&recipe, "block1_conv1 is missing");
+    recipe.plain_names = true;
+    assert_defect_refused(&recipe, "12 convolutions make no VGG");
 }
 
 static void broken_lists_of_names_are_named(void **state) {
@@ -468,6 +494,8 @@ int main(void) {
         cmocka_unit_test(the_demo_network_is_a_vgg16),
         cmocka_unit_test(every_defect_is_named),
         cmocka_unit_test(normalisation_between_convolutions_is_refused),
+        cmocka_unit_test(layers_listed_out_of_order_are_named),
+        cmocka_unit_test(names_tell_the_order_where_the_list_does_not),
         cmocka_unit_test(listed_groups_that_are_not_there_are_named),
         cmocka_unit_test(broken_lists_of_names_are_named),
         cmocka_unit_test(each_layer_of_each_variant_is_missed),

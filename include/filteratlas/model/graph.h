@@ -86,7 +86,9 @@ struct graph_node {
 };
 
 struct graph {
-    char name[GRAPH_NAME_SIZE]; /* the network's */
+    char name[GRAPH_NAME_SIZE];          /* the network's */
+    char left_out[GRAPH_NAME_SIZE + 48]; /* the first layer that isn't known, "lambda (Lambda)": it and what stands
+                                            behind it have no nodes; "" if all have */
     int nodes, inputs;
     size_t value_count;
     struct graph_node *node; /* [nodes], owned */
@@ -130,6 +132,10 @@ int graph_window(int n, int kernel, int stride, int dilation, bool same, int *be
  * layer, a join, an activation. The stage is the activation behind the layer, reached through batch normalisation alone
  * and as long as nothing else reads what lies between; where none is, the last of these nodes. */
 int graph_mark_stages(struct graph *graph, struct error *error);
+
+/* Folds affine nodes into the convolution or dense layer in front of each that nothing else reads: the same network
+ * with fewer nodes. Node numbers change, and stages are marked anew. */
+int graph_fold(struct graph *graph, struct error *error);
 
 /* The node of that name whose stage can be drawn, -1 if there is none. */
 int graph_find(const struct graph *graph, const char *name);
