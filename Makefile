@@ -51,7 +51,7 @@ KERNEL_FLAGS_avx512 := -march=x86-64-v4 -mprefer-vector-width=512
 KERNEL_FLAGS_avx2 := -march=x86-64-v3
 
 SOURCES := $(filter-out $(KERNELS),$(wildcard src/*/*.c))
-CLUSTER := $(filter-out src/cluster/schedule.c src/cluster/simulate.c src/cluster/stop.c,$(wildcard src/cluster/*.c)) src/app/render.c src/app/app.c
+CLUSTER := $(addprefix src/cluster/,cluster.c distribute.c driver.c relay.c shared.c) $(wildcard src/app/render*.c) src/app/app.c
 SERIAL := $(filter-out $(CLUSTER),$(SOURCES)) # all that links and is tested without MPI
 KERNEL_OBJECTS := $(KERNEL_SETS:%=$(BUILD)/src/net/winograd_kernels_%.o)
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(KERNEL_OBJECTS) $(BUILD)/page_assets.o
@@ -64,7 +64,7 @@ $(BUILD)/filteratlas: $(OBJECTS) $(BUILD)/src/main.o
 	$(call say,LINK,$@)
 	$(Q)$(MPICC) $(ALL_CFLAGS) -o $@ $^ $(LIBS)
 
-$(BUILD)/src/cluster/%.o $(BUILD)/src/app/render.o: CC := $(MPICC)
+$(BUILD)/src/cluster/%.o: CC := $(MPICC)
 
 $(KERNEL_OBJECTS): $(BUILD)/src/net/winograd_kernels_%.o: $(KERNELS) Makefile
 	$(call say,CC,$< ($*))
@@ -144,8 +144,19 @@ $(BUILD)/tests/faults.so: tests/unit/faults.c Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=c11 -D_GNU_SOURCE -Wall -Wextra -O2 -fPIC -shared -o $@ $< -ldl
 
+# The simulation of whole jobs: small, and built with optimisation for ten thousands of them.
+SIM_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/sim/*.c))
+$(SIM_OBJECTS): $(BUILD)/tests/sim/%.o: tests/sim/%.c Makefile
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -Isrc -MMD -MP -c -o $@ $<
+
+$(BUILD)/tests/sim/sim: $(SIM_OBJECTS) $(BUILD)/libserial.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(LIBS)
+
 tests: $(BUILD)/filteratlas $(TESTS) $(BUILD)/tests/make_weights $(BUILD)/tests/png_pixels $(BUILD)/tests/make_atlas $(BUILD)/tests/page_time \
-	$(BUILD)/tests/read_back $(BUILD)/tests/faults.so
+	$(BUILD)/tests/read_back $(BUILD)/tests/faults.so $(BUILD)/tests/sim/sim
 
 # oneDNN 2 has no pkg-config file.
 BENCH_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out %/write_live_weights.c,$(wildcard tests/bench/*.c)))
