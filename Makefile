@@ -2,6 +2,7 @@
 # make check          builds and runs every test (scripts/check also installs what is missing)
 # make bench          layers and whole filters against oneDNN (needs libdnnl-dev); BENCH=--quick: the short one
 # make sanitize       the unit tests again, under the address and undefined-behaviour sanitizers
+# make manual         build/man, the manual's pages: man -l build/man/filteratlas-formats.5
 # make install        PREFIX=/usr/local
 # make viewer         tries again to fetch the viewer of the page's canvas, with npm
 # make V=1            shows the commands
@@ -181,19 +182,35 @@ sanitize: $(VIEWER_STAMP)
 	$(MAKE) BUILD=$(BUILD)/sanitized VIEWER=$(VIEWER) CFLAGS='-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined' tests
 
 # The program writes both from its table of options.
-$(BUILD)/filteratlas.1: $(BUILD)/filteratlas
+$(BUILD)/man/filteratlas.1: $(BUILD)/filteratlas
+	@mkdir -p $(@D)
 	$(Q)$< --man >$@
 $(BUILD)/filteratlas.bash: $(BUILD)/filteratlas
 	$(Q)$< --bash-completion >$@
 
-install: $(BUILD)/filteratlas $(BUILD)/filteratlas.1 $(BUILD)/filteratlas.bash
+# The other pages of the manual are made from Markdown.
+define make_page
+$(call say,MAN,$<)
+@mkdir -p $(@D)
+$(Q)scripts/manual_page $(VERSION) $< >$@.part && mv $@.part $@
+endef
+$(BUILD)/man/filteratlas-%: src/app/manual/filteratlas-%.md scripts/manual_page Makefile
+	$(make_page)
+$(BUILD)/man/filteratlas-jobs.7: jobs/README.md scripts/manual_page Makefile
+	$(make_page)
+
+MANUAL := $(addprefix $(BUILD)/man/,filteratlas.1 filteratlas-jobs.7 \
+	$(patsubst src/app/manual/%.md,%,$(wildcard src/app/manual/filteratlas-*.md)))
+manual: $(MANUAL)
+
+install: $(BUILD)/filteratlas $(MANUAL) $(BUILD)/filteratlas.bash
 	install -D -m 755 $(BUILD)/filteratlas $(DESTDIR)$(PREFIX)/bin/filteratlas
-	install -D -m 644 $(BUILD)/filteratlas.1 $(DESTDIR)$(PREFIX)/share/man/man1/filteratlas.1
+	for page in $(MANUAL); do install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/} || exit; done
 	install -D -m 644 $(BUILD)/filteratlas.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/filteratlas
 
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all force viewer tests bench bench-programs check sanitize install clean
+.PHONY: all force viewer tests bench bench-programs check sanitize manual install clean
 .SECONDARY:
 -include $(OBJECTS:.o=.d) $(wildcard $(BUILD)/tests/*/*.d)
