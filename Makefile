@@ -152,9 +152,16 @@ $(SIM_OBJECTS): $(BUILD)/tests/sim/%.o: tests/sim/%.c Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -Isrc -MMD -MP -c -o $@ $<
 
+# The second one has another coordinator in place of the archive's, which tests/sim/mutants.sh writes.
+$(BUILD)/tests/sim/mutant.o: ALL_CFLAGS += -Isrc/cluster -w
+$(BUILD)/tests/sim/mutant: $(SIM_OBJECTS) $(BUILD)/tests/sim/mutant.o $(BUILD)/libserial.a
 $(BUILD)/tests/sim/sim: $(SIM_OBJECTS) $(BUILD)/libserial.a
+$(BUILD)/tests/sim/sim $(BUILD)/tests/sim/mutant:
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(LIBS)
+
+$(BUILD)/tests/sim/mutant.o: $(BUILD)/tests/sim/mutant.c
+	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
 tests: $(BUILD)/filteratlas $(TESTS) $(BUILD)/tests/make_weights $(BUILD)/tests/png_pixels $(BUILD)/tests/make_atlas $(BUILD)/tests/page_time \
 	$(BUILD)/tests/read_back $(BUILD)/tests/faults.so $(BUILD)/tests/sim/sim

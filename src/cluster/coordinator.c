@@ -200,8 +200,16 @@ static void check_silence(struct coordinator *c) {
     }
 }
 
+static bool is_drawn(const struct coordinator *c) {
+    for (int l = 0; l < c->job.layers; l++)
+        if (c->layer[l].filters)
+            return false;
+    return true;
+}
+
+/* Once all is drawn and committed, the files may take what time there is. */
 static void check_time(struct coordinator *c) {
-    if (c->now >= c->job.stop.deadline)
+    if (c->now >= (is_drawn(c) ? c->job.stop.limit : c->job.stop.deadline))
         stop_at_deadline(c, 0);
     if (c->stopping && c->now >= c->drop_at)
         call_off(c);

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+static const double COMMITS = 0.5; /* seconds that they are given after the end of units in flight */
+
 static bool is_full(const struct world *w, int layer) {
     for (int f = 0; f < w->shelf->filters; f++)
         if (!w->shelf->times[layer][f])
@@ -45,7 +47,9 @@ static void hear_signal(struct world *w, int signal) {
         return;
     if (grace < 0)
         grace = signal == SIGTERM ? 1 : INFINITY;
-    fall_due(w, w->now + (w->last_signal ? 0 : grace));
+    grace = w->last_signal ? 0 : grace;
+    fall_due(w, w->now + grace);
+    w->give_up = fmin(w->give_up, w->now + grace + COMMITS);
     w->last_signal = signal;
     w->stop_told = fmin(w->stop_told, w->now);
 }
@@ -58,10 +62,6 @@ static void hear_filter(struct world *w, const struct event *event) {
 
 void judge_event(struct world *w, const struct event *event) {
     const struct order *order = &w->rank[event->rank].order;
-    if (w->now >= w->job.stop.deadline) {
-        fall_due(w, w->now);
-        w->stop_told = fmin(w->stop_told, w->now);
-    }
     switch (event->kind) {
     case EVENT_FILTER:
         hear_filter(w, event);
@@ -71,11 +71,12 @@ void judge_event(struct world *w, const struct event *event) {
         w->incoming[event->rank] = 0;
         break;
     case EVENT_COMMIT_FAILED:
-        w->failure_told = true;
+        w->failure_told = w->disk_told = true;
         w->queued -= event->bytes;
         break;
     case EVENT_COMMITTED:
         w->queued -= event->bytes;
+        w->left -= __builtin_popcountll(event->unit.wanted);
         break;
     case EVENT_PUBLISHED:
         if (order->kind == ORDER_TABLES)
@@ -91,6 +92,11 @@ void judge_event(struct world *w, const struct event *event) {
         break;
     default:
         break;
+    }
+    if (w->now >= (w->left ? w->job.stop.deadline : w->job.stop.limit)) {
+        fall_due(w, w->now);
+        w->give_up = fmin(w->give_up, w->job.stop.limit);
+        w->stop_told = fmin(w->stop_told, w->now);
     }
 }
 
@@ -133,8 +139,9 @@ static void judge_publish(struct world *w, int rank, int layer) {
         world_wrong(w, "rank %d is to publish layer %d", rank, layer);
     else if (!is_full(w, layer))
         world_wrong(w, "layer %d is published before all of it is committed", layer);
-    else if (w->published[layer])
+    else if (w->ordered[layer])
         world_wrong(w, "layer %d is published again", layer);
+    w->ordered[layer] = true;
 }
 
 static void judge_tables(struct world *w, int rank) {
@@ -210,15 +217,18 @@ static void judge_status(struct world *w) {
         world_wrong(w, "stopped without a reason: %.80s", w->error.message);
     else if (w->status == STATUS_STOPPED && w->stop_told == INFINITY && w->job.stop.deadline == INFINITY)
         world_wrong(w, "stopped, and nobody asked for it");
+    else if (w->status == STATUS_FAILURE && names_a_reason(w->error.message))
+        world_wrong(w, "failed, but says that it was stopped: %.80s", w->error.message);
+    else if (w->waiting && !w->disk_told && w->now < w->give_up - 1e-6)
+        world_wrong(w, "ended while %d commits were on their way to the disk", w->waiting);
     else if (w->status == STATUS_FAILURE && !w->failure_told)
         world_wrong(w, "failed, and nothing had: %.80s", w->error.message);
 }
 
 /* After units in flight were due to be called off: one layer of one picture, and the last commits. */
 static void judge_stop(struct world *w) {
-    static const double commits = 0.5;
     const struct trouble *t = &w->trouble;
-    double due = w->drop_due + w->layer_seconds + commits + slack(w) + slept(w);
+    double due = w->drop_due + w->layer_seconds + COMMITS + slack(w) + slept(w);
     if (w->drop_due >= w->job.stop.deadline)
         due = fmax(due, w->job.stop.limit + slack(w) + slept(w));
     if (t->one_from < w->now || t->dies < w->now || t->sticks < w->now)
@@ -240,6 +250,13 @@ static void judge_loss(struct world *w) {
         world_wrong(w, "rank %d hung at %.1f, the job ended at %.1f", t->stuck, w->idle_from, w->ended);
 }
 
+/* Since when a rank that died, or hung, at `when` had given no sign: it may have happened in its sleep. */
+static double silent_since(const struct world *w, int rank, double when) {
+    const struct trouble *t = &w->trouble;
+    bool in_sleep = rank == t->one && t->one_from < when && when <= t->one_to;
+    return in_sleep ? t->one_from : when;
+}
+
 static void judge_abort(struct world *w) {
     const struct trouble *t = &w->trouble;
     double silence = w->job.stop.silence, margin = 2.3 + 2 * t->latency;
@@ -250,9 +267,10 @@ static void judge_abort(struct world *w) {
         world_wrong(w, "ended at once without a rank: %.80s", w->error.message);
         return;
     }
-    bool died = rank == t->victim && w->now - t->dies >= silence - margin;
+    bool died = rank == t->victim && w->now - silent_since(w, rank, t->dies) >= silence - margin;
     bool slept_long = rank && rank == t->one && fmin(w->now, t->one_to) - t->one_from >= silence - margin;
-    bool stuck = rank == t->stuck && w->idle_from > 0 && w->now - w->idle_from >= silence - margin;
+    bool stuck =
+        rank == t->stuck && w->idle_from > 0 && w->now - silent_since(w, rank, w->idle_from) >= silence - margin;
     if (!died && !slept_long && !stuck)
         world_wrong(w, "rank %d was well: %.80s", rank, w->error.message);
 }

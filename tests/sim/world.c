@@ -282,14 +282,20 @@ static void take_signal(struct world *w, int i) {
 
 /* Trouble ---------------------------------------------------------------------------------------------------------- */
 
+static void fall_asleep(const struct world *w, struct rank *r, double until) {
+    if (r->asleep <= w->now)
+        r->fell_asleep = w->now;
+    r->asleep = fmax(r->asleep, until);
+}
+
 static void look_for_trouble(struct world *w) {
     const struct trouble *t = &w->trouble;
     if (w->now >= t->killed)
         end(w, OUTCOME_LAUNCHER);
     for (int r = 0; r < w->ranks && w->now >= t->all_from && w->now < t->all_to; r++)
-        w->rank[r].asleep = fmax(w->rank[r].asleep, t->all_to + (r ? random_between(&w->random, 0, 0.5) : 0));
+        fall_asleep(w, &w->rank[r], t->all_to + (r ? random_between(&w->random, 0, 0.5) : 0));
     if (w->now >= t->one_from && w->now < t->one_to)
-        w->rank[t->one].asleep = fmax(w->rank[t->one].asleep, t->one_to);
+        fall_asleep(w, &w->rank[t->one], t->one_to);
     if (w->now >= t->dies) {
         w->rank[t->victim].dead = true;
         if (t->launcher_notices)
@@ -303,7 +309,8 @@ static void look_for_trouble(struct world *w) {
     }
 }
 
-/* When the process that a happening is for stands still, it comes later, after all that came before. */
+/* When the process that a happening is for stands still, it comes later, after all that came before; its own work is
+ * then still to be done. */
 static bool is_put_off(struct world *w, const struct happening *h) {
     bool of_0 = h->kind == HAPPENS_TURN || h->kind == HAPPENS_EVENT || h->kind == HAPPENS_FLUSHED;
     if (h->kind == HAPPENS_TROUBLE || h->kind == HAPPENS_SIGNAL)
@@ -312,7 +319,7 @@ static bool is_put_off(struct world *w, const struct happening *h) {
     if (w->now >= r->asleep)
         return false;
     struct happening later = *h;
-    later.time = r->asleep;
+    later.time = r->asleep + (h->kind == HAPPENS_WORK ? h->time - r->fell_asleep : 0);
     if (later.time < INFINITY)
         put(w, later);
     return true;
@@ -403,6 +410,7 @@ static void make_list(struct world *w) {
                 if (is_missing(shelf, l, u * shelf->batch + i))
                     unit.wanted |= (uint64_t)1 << i;
             unit.cost = w->list.costs.seconds[l][__builtin_popcountll(unit.wanted)];
+            w->left += __builtin_popcountll(unit.wanted);
             if (unit.wanted)
                 w->list.unit[w->list.count++] = unit;
         }
@@ -481,7 +489,8 @@ static int random_ranks(struct random *random) {
 
 void world_make(uint64_t seed, bool calm, struct shelf *shelf, struct world *w) {
     struct error error;
-    *w = (struct world){.random = {seed}, .shelf = shelf, .stop_told = INFINITY, .drop_due = INFINITY};
+    *w = (struct world){
+        .random = {seed}, .shelf = shelf, .stop_told = INFINITY, .drop_due = INFINITY, .give_up = INFINITY};
     w->ranks = random_ranks(&w->random);
     if (!shelf->layers) {
         shelf->layers = 1 + random_below(&w->random, MOST_LAYERS);

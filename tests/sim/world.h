@@ -56,6 +56,7 @@ struct rank {
     int work;             /* counts orders: a happening of an older one is void */
     double speed, trial;  /* seconds per cost, and what it believes */
     double asleep;        /* until then the process stands still */
+    double fell_asleep;   /* when it last began to */
     double to_rank, to_0; /* when the last message arrives */
     bool dead, stuck, cancelled;
     bool due; /* a sign of life is unanswered */
@@ -119,15 +120,17 @@ struct world {
     size_t queued;      /* bytes, by our own count */
     size_t *incoming;   /* [ranks] bytes */
     uint64_t *received; /* [ranks] filters */
-    bool published[MOST_LAYERS];
+    bool ordered[MOST_LAYERS], published[MOST_LAYERS];
     bool tables;
+    int left;         /* filters that the coordinator doesn't know to be committed */
     double stop_told; /* when the coordinator first heard of a reason to stop */
     double drop_due;  /* when units in flight may be called off, by its rules */
+    double give_up;   /* when commits may be */
     int last_signal;
-    bool failure_told; /* it heard of a failure */
-    double active;     /* when anybody but the coordinator was last busy */
-    double idle_from;  /* when the drawing thread that sticks stuck at work, by rank 0's time */
-    char wrong[256];   /* the first promise that was broken; "" for none */
+    bool failure_told, disk_told; /* it heard of a failure, of the disk's */
+    double active;                /* when anybody but the coordinator was last busy */
+    double idle_from;             /* when the drawing thread that sticks stuck at work, by rank 0's time */
+    char wrong[256];              /* the first promise that was broken; "" for none */
 };
 
 /* Makes a job that draws what the shelf lacks, with the trouble of the seed. */
