@@ -112,7 +112,7 @@ int run_set_deadline(struct run *run, struct error *error) {
 
 int run_prepare_first(struct run *run, struct error *error) {
     const struct options *options = &run->options;
-    int status = weights_read(options->weights, &run->weights, error);
+    int status = weights_read(options->weights, options->config, &run->weights, error);
     if (!status)
         status = selection_make(options, &run->weights.net, &run->first.selection, error);
     if (!status)

@@ -162,17 +162,27 @@ static int read_graph(const char *path, struct graph *graph, struct weights *wei
     return copy_values(&found, weights, error);
 }
 
-int weights_read(const char *path, struct weights *weights, struct error *error) {
+/* Of the file alone, or of its digest and the description's. */
+static int make_digest(const char *path, const char *config, char sha256[WEIGHTS_SHA256_SIZE], struct error *error) {
+    char both[2][SHA256_HEX_SIZE];
+    if (!config)
+        return sha256_file(path, sha256, error);
+    if (sha256_file(path, both[0], error) || sha256_file(config, both[1], error))
+        return error->status;
+    return sha256_bytes(both, sizeof both, sha256, error);
+}
+
+int weights_read(const char *path, const char *config, struct weights *weights, struct error *error) {
     struct model_file model;
     memset(weights, 0, sizeof *weights);
-    int status = model_file_read(path, NULL, true, &model, error);
+    int status = model_file_read(path, config, true, &model, error);
     if (!status) {
         snprintf(weights->layout, sizeof weights->layout, "%s", model.layout);
         status = read_graph(path, &model.graph, weights, error);
         graph_free(&model.graph);
     }
     if (!status)
-        status = sha256_file(path, weights->sha256, error);
+        status = make_digest(path, config, weights->sha256, error);
     if (status)
         weights_free(weights);
     return status;

@@ -134,7 +134,7 @@ static void damage(struct bytes *b) {
 /* --- Descriptions ------------------------------------------------------------------------------------------------ */
 
 /* Replaces `length` bytes at a place by a text. */
-static void splice(struct bytes *b, size_t at, size_t length, const char *text, size_t size) {
+static void replace(struct bytes *b, size_t at, size_t length, const char *text, size_t size) {
     unsigned char *larger = malloc(b->size - length + size + 1);
     if (!larger)
         give_up("memory");
@@ -193,7 +193,7 @@ static void put_odd(struct bytes *b) {
     const char *text = odd[draw_below(sizeof odd / sizeof *odd)];
     size_t at, length;
     if (find_value(b, &at, &length))
-        splice(b, at, length, text, strlen(text));
+        replace(b, at, length, text, strlen(text));
 }
 
 /* A value becomes that of another place: circles, missing inputs, layers twice, models within themselves. */
@@ -205,7 +205,7 @@ static void move_value(struct bytes *b) {
     if (!text)
         give_up("memory");
     memcpy(text, b->byte + from, size);
-    splice(b, at, length, text, size);
+    replace(b, at, length, text, size);
     free(text);
 }
 
@@ -223,7 +223,7 @@ static void put_depth(struct bytes *b) {
     for (size_t i = 0; i < depth; i++)
         text[size++] = closing[kind];
     if (find_value(b, &at, &length))
-        splice(b, at, length, text, size);
+        replace(b, at, length, text, size);
     free(text);
 }
 

@@ -36,7 +36,7 @@ static void assert_round_trip(const struct weights_recipe *recipe) {
     struct weights weights;
     struct error error = {.status = STATUS_OK};
     weights_write(file, recipe);
-    if (weights_read(file, &weights, &error))
+    if (weights_read(file, NULL, &weights, &error))
         fail_msg("%s, %s, %d bits: %s", weights_layout_names[recipe->layout], weights_strings_names[recipe->strings],
                  recipe->bits, error.message);
     float *expected = weights_recipe_values(recipe);
@@ -55,7 +55,7 @@ static void assert_round_trip(const struct weights_recipe *recipe) {
 static void assert_refused(const char *path, const char *culprit) {
     struct weights weights;
     struct error error = {.status = STATUS_OK};
-    int status = weights_read(path, &weights, &error);
+    int status = weights_read(path, NULL, &weights, &error);
     if (status == STATUS_OK)
         weights_free(&weights);
     if (status != STATUS_USAGE)
@@ -155,10 +155,10 @@ static void theano_kernels_are_turned_back(void **state) {
     struct weights plain, turned;
     struct error error;
     weights_write(file, &recipe);
-    assert_int_equal(weights_read(file, &plain, &error), STATUS_OK);
+    assert_int_equal(weights_read(file, NULL, &plain, &error), STATUS_OK);
     recipe.layout = LAYOUT_THEANO;
     weights_write(file, &recipe);
-    assert_int_equal(weights_read(file, &turned, &error), STATUS_OK);
+    assert_int_equal(weights_read(file, NULL, &turned, &error), STATUS_OK);
     for (int l = 0; l < 8; l++) {
         size_t count = vgg_parameters(&plain.net.layer[l]) - plain.net.layer[l].out_channels;
         assert_memory_equal(weights_kernel(&plain, l), weights_kernel(&turned, l), count * sizeof(float));
@@ -175,7 +175,7 @@ static void the_demo_network_is_a_vgg16(void **state) {
     (void)state;
     struct weights weights;
     struct error error;
-    if (weights_read(demo, &weights, &error))
+    if (weights_read(demo, NULL, &weights, &error))
         fail_msg("%s", error.message);
     assert_string_equal(weights.net.variant, "VGG16");
     assert_int_equal(vgg_filters(&weights.net), 1056);
@@ -363,7 +363,7 @@ static int read_in_child(void) {
     if (child == 0) {
         struct weights weights;
         struct error error;
-        status = (signed char)weights_read(file, &weights, &error);
+        status = (signed char)weights_read(file, NULL, &weights, &error);
         weights_free(&weights);
         _exit(write(ends[1], &status, 1) != 1);
     }
@@ -404,7 +404,7 @@ static void a_file_without_permission_is_refused(void **state) {
         skip();
     struct weights weights;
     struct error error = {.status = STATUS_OK};
-    int status = weights_read(file, &weights, &error);
+    int status = weights_read(file, NULL, &weights, &error);
     assert_int_equal(seteuid(self), 0);
     assert_int_equal(chmod(file, 0600), 0);
     assert_int_equal(status, STATUS_USAGE);
@@ -423,11 +423,11 @@ static void hdf5_stays_silent(void **state) {
     assert_non_null(freopen(log, "w", stderr));
     for (recipe.defect = 0; recipe.defect < DEFECTS; recipe.defect++) {
         weights_write(file, &recipe);
-        if (weights_read(file, &weights, &error) == STATUS_OK)
+        if (weights_read(file, NULL, &weights, &error) == STATUS_OK)
             weights_free(&weights);
     }
     assert_int_equal(truncate(file, 1000), 0);
-    weights_read(file, &weights, &error);
+    weights_read(file, NULL, &weights, &error);
     fflush(stderr);
     dup2(saved, STDERR_FILENO);
     close(saved);

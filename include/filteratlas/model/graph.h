@@ -122,6 +122,10 @@ size_t graph_reserve(struct graph *graph, size_t count, struct error *error);
 int graph_shapes(const struct graph *graph, int height, int width, int target, struct graph_shape *shapes,
                  struct error *error);
 
+/* The shapes of all nodes that have one at this size; the others, and what depends on them, get zeros. */
+int graph_possible_shapes(const struct graph *graph, int height, int width, struct graph_shape *shapes,
+                          struct error *error);
+
 /* Which nodes `target` depends on, itself included: needed[nodes]. */
 void graph_ancestors(const struct graph *graph, int target, bool *needed);
 
@@ -142,6 +146,9 @@ int graph_find(const struct graph *graph, const char *name);
 
 /* The least extent n for which a picture of n x n gives graph_shapes of target; 0 if there is none up to 1024. */
 int graph_least_extent(const struct graph *graph, int target);
+
+/* Weights and biases of a node; of an affine one what it multiplies by and adds. */
+size_t graph_node_parameters(const struct graph_node *node);
 
 /* Multiplications and additions of a node forward, for these shapes. */
 double graph_node_flops(const struct graph *graph, int node, const struct graph_shape *shapes);
