@@ -1,4 +1,4 @@
-/* What a person asked for: one table of options from which come parsing, --help, job.txt and the README's table. */
+/* What a person asked for: one table of options from which come parsing, --help, job.txt and the manual. */
 #ifndef FILTERATLAS_OPTIONS_H
 #define FILTERATLAS_OPTIONS_H
 
@@ -36,6 +36,8 @@ struct dead_rule {
 struct options {
     const char *weights, *out; /* NULL if not given */
     const char *file;          /* inspect's argument */
+    const char *config;        /* NULL if not given */
+    struct extent map_size;    /* inspect's --size, 0 x 0 if not given */
     /* job; what the recipe has no use for is of no account */
     int recipe; /* enum recipe_kind */
     struct extent size;
@@ -96,7 +98,7 @@ int options_job_entries(const struct options *options, struct text *text, struct
 void options_help(struct text *text);
 void options_command_help(enum command command, struct text *text);
 
-/* All options as a Markdown table, for the README. */
+/* All options as a Markdown table, for src/app/manual/README.md. */
 void options_markdown(struct text *text);
 
 /* The manual page filteratlas(1), in the man macros. */

@@ -4,10 +4,9 @@
 #include <string.h>
 
 enum {
-    VECTOR_FACTOR = 10,         /* a vector may have so many times more channels than a map */
-    MAX_VALUES = 1 << 29,       /* 27 times VGG19: more is no network but a broken or hostile file */
-    FIRST_CAPACITY = 64,        /* nodes and inputs; doubled from there */
-    LARGEST_LEAST_EXTENT = 1024 /* that is looked for */
+    VECTOR_FACTOR = 10,   /* a vector may have so many times more channels than a map */
+    MAX_VALUES = 1 << 29, /* 27 times VGG19: more is no network but a broken or hostile file */
+    FIRST_CAPACITY = 64,  /* nodes and inputs; doubled from there */
 };
 
 /* Room for one more of `count` elements, doubled whenever a power of two is reached. */
@@ -142,14 +141,4 @@ int graph_find(const struct graph *graph, const char *name) {
         if (graph->node[n].stage >= 0 && !strcmp(graph->node[n].name, name))
             return n;
     return -1;
-}
-
-int graph_least_extent(const struct graph *graph, int target) {
-    struct graph_shape *shapes = malloc((size_t)graph->nodes * sizeof *shapes);
-    struct error ignored;
-    int extent = shapes ? 1 : LARGEST_LEAST_EXTENT + 1;
-    while (extent <= LARGEST_LEAST_EXTENT && graph_shapes(graph, extent, extent, target, shapes, &ignored))
-        extent++;
-    free(shapes);
-    return extent <= LARGEST_LEAST_EXTENT ? extent : 0;
 }

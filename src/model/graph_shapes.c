@@ -208,7 +208,61 @@ int graph_shapes(const struct graph *graph, int height, int width, int target, s
     return status;
 }
 
+static bool has_inputs(const struct graph *graph, int n, const struct graph_shape *shapes) {
+    for (int i = 0; i < graph->node[n].inputs; i++)
+        if (!shapes[graph_input(graph, n, i)].channels)
+            return false;
+    return true;
+}
+
+int graph_possible_shapes(const struct graph *graph, int height, int width, struct graph_shape *shapes,
+                          struct error *error) {
+    struct graph_shape *in = malloc((size_t)most_inputs(graph) * sizeof *in);
+    struct error ignored;
+    if (!in)
+        return error_memory(error, (double)graph->nodes * sizeof *in, "shapes of maps");
+    memset(shapes, 0, graph->nodes * sizeof *shapes);
+    shapes[0] = (struct graph_shape){height, width, graph->node[0].channels};
+    for (int n = 1; n < graph->nodes; n++)
+        if (has_inputs(graph, n, shapes) && infer_shape(graph, n, in, shapes, &ignored))
+            shapes[n] = (struct graph_shape){0, 0, 0};
+    free(in);
+    return STATUS_OK;
+}
+
+int graph_least_extent(const struct graph *graph, int target) {
+    enum { MOST = 1024 };
+    struct graph_shape *shapes = malloc((size_t)graph->nodes * sizeof *shapes);
+    struct error ignored;
+    int extent = shapes ? 1 : MOST + 1;
+    while (extent <= MOST && graph_shapes(graph, extent, extent, target, shapes, &ignored))
+        extent++;
+    free(shapes);
+    return extent <= MOST ? extent : 0;
+}
+
 /* --- Costs ------------------------------------------------------------------------------------------------------- */
+
+size_t graph_node_parameters(const struct graph_node *node) {
+    size_t taps = (size_t)node->kernel[0] * node->kernel[1], out = node->channels;
+    size_t biases = node->bias == GRAPH_NOTHING ? 0 : out;
+    switch (node->operation) {
+    case GRAPH_CONVOLUTION:
+        return taps * (node->in_channels / node->groups) * out + biases;
+    case GRAPH_DEPTHWISE:
+        return taps * out + biases;
+    case GRAPH_TRANSPOSED:
+        return taps * node->in_channels * out + biases;
+    case GRAPH_DENSE:
+        return (size_t)node->in_channels * out + biases;
+    case GRAPH_AFFINE:
+        return 2 * (size_t)node->in_channels;
+    case GRAPH_ACTIVATION:
+        return node->function == GRAPH_PRELU ? taps * node->in_channels : 0;
+    default:
+        return 0;
+    }
+}
 
 double graph_node_flops(const struct graph *graph, int node, const struct graph_shape *shapes) {
     const struct graph_node *n = &graph->node[node];

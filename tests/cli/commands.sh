@@ -244,13 +244,3 @@ check "the file is not touched" test "$(cat "$TEMPORARY/file")" = precious
 expect "stitch of a layer that was not drawn" 2 '^filteratlas: .*block3_conv1: ' \
     "$FILTERATLAS" stitch --out "$ATLAS" --layers block3_conv1
 expect "stitch without --out" 2 '^filteratlas: .*--out' "$FILTERATLAS" stitch
-
-# The README's table -------------------------------------------------------------------------------------------------
-what="README.md has the table of options that the program prints"
-if [ -e "$HERE/README.md" ]; then
-    sed -n '/<!-- options -->/,/<!-- \/options -->/{//!p}' "$HERE/README.md" | grep -v '^$' >"$TEMPORARY/table"
-    "$FILTERATLAS" --options-markdown | grep -v '^$' >"$TEMPORARY/wanted"
-    check "$what" diff "$TEMPORARY/table" "$TEMPORARY/wanted"
-else
-    pass "$what # skip no README.md yet"
-fi

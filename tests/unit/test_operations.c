@@ -3,8 +3,8 @@
  * tables; and that the memory is enough. */
 #include "filteratlas/base/huge_pages.h"
 #include "filteratlas/net/executor.h"
+#include "graph_builder.h"
 #include "twin.h"
-#include "twin_graph.h"
 
 /* clang-format off */
 #include <setjmp.h>
@@ -96,8 +96,8 @@ static struct wanted ask_twin(const struct graph *graph, int height, int width, 
     w.count = (size_t)height * width * graph->node[0].channels;
     w.x = random_pictures(graph, height, width, 1);
     double *wide = twin_widen(w.x, w.count);
-    w.gradient = twin_graph_gradient(graph, height, width, stage, channel, wide);
-    w.loss = twin_graph_loss(graph, height, width, stage, channel, wide);
+    w.gradient = graph_gradient(graph, height, width, stage, channel, wide);
+    w.loss = graph_loss(graph, height, width, stage, channel, wide);
     free(wide);
     return w;
 }
@@ -313,7 +313,7 @@ static void activations_hold_for_large_values(void **state) {
             assert_true(executor_gradients(m.executor, m.memory, &mean, layer, 1, 2, &picture, 1, NULL));
             assert_true(isfinite(gradient[0]) && isfinite(gradient[1]));
             if (large[i] < 700)
-                assert_true(fabs(picture.loss - twin_graph_loss(&graph, 1, 2, layer + 1, 0, wide)) < 1e-5 * large[i]);
+                assert_true(fabs(picture.loss - graph_loss(&graph, 1, 2, layer + 1, 0, wide)) < 1e-5 * large[i]);
         }
         free(layers);
         free_machine(&m);

@@ -1,416 +1,286 @@
 #include "twin_graph.h"
 
-#include "twin.h"
-
+#include <math.h>
 /* clang-format off */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <cmocka.h>
 /* clang-format on */
-#include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* One node at work: its inputs' maps and its own, dense [height][width][channels]. */
-struct work {
-    const struct graph *graph;
-    const struct graph_node *node;
-    struct graph_shape in[8], out;
-    const double *x[8];
-    double *y;
+struct map {
+    struct graph_shape shape;
+    double *value; /* [height][width][channels] */
 };
 
-static size_t count_of(struct graph_shape s) { return (size_t)s.height * s.width * s.channels; }
-
-static double at(const struct work *w, int input, int y, int x, int c) {
-    struct graph_shape s = w->in[input];
-    bool inside = y >= 0 && y < s.height && x >= 0 && x < s.width;
-    return inside ? w->x[input][((size_t)y * s.width + x) * s.channels + c] : 0;
+static double *at(const struct map *map, int y, int x, int c) {
+    return &map->value[((size_t)y * map->shape.width + x) * map->shape.channels + c];
 }
 
-static double weight_at(const struct work *w, size_t place) { return w->graph->values[w->node->weights + place]; }
-
-static double bias_at(const struct work *w, int c) {
-    return w->node->bias == GRAPH_NOTHING ? 0 : w->graph->values[w->node->bias + c];
+/* Of a map that may be spread: a single row, column or channel stands for all. */
+static double spread(const struct map *map, int y, int x, int c) {
+    const struct graph_shape *s = &map->shape;
+    return *at(map, s->height == 1 ? 0 : y, s->width == 1 ? 0 : x, s->channels == 1 ? 0 : c);
 }
 
-/* Zeros in front, of an axis. */
-static int before(const struct work *w, int axis, int extent) {
-    int zeros;
-    graph_window(extent, w->node->kernel[axis], w->node->stride[axis], w->node->dilation[axis], w->node->same, &zeros);
-    return zeros;
+static bool inside(const struct map *map, int y, int x) {
+    return y >= 0 && x >= 0 && y < map->shape.height && x < map->shape.width;
 }
 
-/* Calls visit for each output value (y, x, c). */
-typedef double twin_value(const struct work *w, int y, int x, int c);
+/* What a window of a convolution or pooling sees: calls `see` for each place of the kernel that lies in the map. */
+struct window {
+    const struct graph_node *node;
+    const float *kernel;
+    const struct map *in;
+    int channel; /* of the output */
+    double sum, most;
+    int count;
+};
 
-static void each(const struct work *w, twin_value *value) {
-    double *to = w->y;
-    for (int y = 0; y < w->out.height; y++)
-        for (int x = 0; x < w->out.width; x++)
-            for (int c = 0; c < w->out.channels; c++)
-                *to++ = value(w, y, x, c);
-}
-
-static double convolution_value(const struct work *w, int y, int x, int c) {
+static void see(struct window *w, int tap, int y, int x) {
     const struct graph_node *n = w->node;
-    int ins = n->in_channels / n->groups, group = c / (n->channels / n->groups);
-    int top = before(w, 0, w->in->height), left = before(w, 1, w->in->width);
-    double sum = bias_at(w, c);
+    int in = w->in->shape.channels, each = n->groups ? in / n->groups : in;
+    w->count++;
+    if (n->operation == GRAPH_CONVOLUTION) {
+        int first = w->channel / (n->channels / n->groups) * each;
+        for (int i = 0; i < each; i++)
+            w->sum += *at(w->in, y, x, first + i) * w->kernel[((size_t)tap * each + i) * n->channels + w->channel];
+    } else if (n->operation == GRAPH_DEPTHWISE) {
+        w->sum += *at(w->in, y, x, w->channel / (n->channels / in)) * w->kernel[(size_t)tap * n->channels + w->channel];
+    } else {
+        double value = *at(w->in, y, x, w->channel);
+        w->sum += value;
+        w->most = value > w->most ? value : w->most;
+    }
+}
+
+static double slide(const struct graph *graph, const struct graph_node *n, const struct map *in, int y, int x, int c) {
+    struct window w = {.node = n, .in = in, .channel = c, .most = -INFINITY};
+    bool weighs = n->operation == GRAPH_CONVOLUTION || n->operation == GRAPH_DEPTHWISE;
+    int above, left;
+    w.kernel = weighs ? graph->values + n->weights : NULL;
+    graph_window(in->shape.height, n->kernel[0], n->stride[0], n->dilation[0], n->same, &above);
+    graph_window(in->shape.width, n->kernel[1], n->stride[1], n->dilation[1], n->same, &left);
     for (int i = 0; i < n->kernel[0]; i++)
-        for (int j = 0; j < n->kernel[1]; j++)
-            for (int k = 0; k < ins; k++)
-                sum += at(w, 0, y * n->stride[0] + i * n->dilation[0] - top,
-                          x * n->stride[1] + j * n->dilation[1] - left, group * ins + k) *
-                       weight_at(w, (((size_t)i * n->kernel[1] + j) * ins + k) * n->channels + c);
-    return sum;
+        for (int j = 0; j < n->kernel[1]; j++) {
+            int row = y * n->stride[0] - above + i * n->dilation[0],
+                column = x * n->stride[1] - left + j * n->dilation[1];
+            if (inside(in, row, column))
+                see(&w, i * n->kernel[1] + j, row, column);
+        }
+    if (n->operation == GRAPH_MAX_POOLING)
+        return w.most;
+    if (n->operation == GRAPH_AVERAGE_POOLING)
+        return w.sum / w.count;
+    return w.sum + (n->bias == GRAPH_NOTHING ? 0 : graph->values[n->bias + c]);
 }
 
-static double depthwise_value(const struct work *w, int y, int x, int c) {
-    const struct graph_node *n = w->node;
-    int multiplier = n->channels / n->in_channels;
-    int top = before(w, 0, w->in->height), left = before(w, 1, w->in->width);
-    double sum = bias_at(w, c);
-    for (int i = 0; i < n->kernel[0]; i++)
-        for (int j = 0; j < n->kernel[1]; j++)
-            sum += at(w, 0, y * n->stride[0] + i * n->dilation[0] - top, x * n->stride[1] + j * n->dilation[1] - left,
-                      c / multiplier) *
-                   weight_at(w, ((size_t)i * n->kernel[1] + j) * n->channels + c);
-    return sum;
-}
-
-/* Every input value spread by the kernel: what a convolution from the output to the input would have read. */
-static double transposed_value(const struct work *w, int y, int x, int c) {
-    const struct graph_node *n = w->node;
-    int top = before(w, 0, w->out.height), left = before(w, 1, w->out.width);
-    double sum = bias_at(w, c);
-    for (int sy = 0; sy < w->in->height; sy++)
-        for (int sx = 0; sx < w->in->width; sx++)
+/* out[y * stride + i - before] += in[y] * kernel[i], the convolution of that window turned around. */
+static void transpose(const struct graph *graph, const struct graph_node *n, const struct map *in, struct map *out) {
+    int before[2], channels = n->channels, each = n->in_channels;
+    graph_window(out->shape.height, n->kernel[0], n->stride[0], n->dilation[0], n->same, &before[0]);
+    graph_window(out->shape.width, n->kernel[1], n->stride[1], n->dilation[1], n->same, &before[1]);
+    for (int y = 0; y < out->shape.height; y++)
+        for (int x = 0; x < out->shape.width; x++)
+            for (int c = 0; c < channels; c++)
+                *at(out, y, x, c) = n->bias == GRAPH_NOTHING ? 0 : graph->values[n->bias + c];
+    for (int y = 0; y < in->shape.height; y++)
+        for (int x = 0; x < in->shape.width; x++)
             for (int i = 0; i < n->kernel[0]; i++)
-                for (int j = 0; j < n->kernel[1]; j++)
-                    for (int k = 0; k < n->in_channels; k++)
-                        if (sy * n->stride[0] + i * n->dilation[0] - top == y &&
-                            sx * n->stride[1] + j * n->dilation[1] - left == x)
-                            sum +=
-                                at(w, 0, sy, sx, k) *
-                                weight_at(w, (((size_t)i * n->kernel[1] + j) * n->channels + c) * n->in_channels + k);
+                for (int j = 0; j < n->kernel[1]; j++) {
+                    int row = y * n->stride[0] + i * n->dilation[0] - before[0];
+                    int column = x * n->stride[1] + j * n->dilation[1] - before[1];
+                    const float *kernel = graph->values + n->weights + (size_t)(i * n->kernel[1] + j) * channels * each;
+                    for (int c = 0; inside(out, row, column) && c < channels; c++)
+                        for (int k = 0; k < each; k++)
+                            *at(out, row, column, c) += *at(in, y, x, k) * kernel[c * each + k];
+                }
+}
+
+static double dense(const struct graph *graph, const struct graph_node *n, const struct map *in, int y, int x, int c) {
+    double sum = n->bias == GRAPH_NOTHING ? 0 : graph->values[n->bias + c];
+    for (int i = 0; i < in->shape.channels; i++)
+        sum += *at(in, y, x, i) * graph->values[n->weights + (size_t)i * n->channels + c];
     return sum;
 }
 
-static double dense_value(const struct work *w, int y, int x, int c) {
-    double sum = bias_at(w, c);
-    for (int k = 0; k < w->node->in_channels; k++)
-        sum += at(w, 0, y, x, k) * weight_at(w, (size_t)k * w->node->channels + c);
-    return sum;
+static double softmax(const struct map *in, int y, int x, int c) {
+    double most = -INFINITY, sum = 0;
+    for (int i = 0; i < in->shape.channels; i++)
+        most = fmax(most, *at(in, y, x, i));
+    for (int i = 0; i < in->shape.channels; i++)
+        sum += exp(*at(in, y, x, i) - most);
+    return exp(*at(in, y, x, c) - most) / sum;
 }
 
-static double affine_value(const struct work *w, int y, int x, int c) {
-    return at(w, 0, y, x, c) * weight_at(w, c) + bias_at(w, c);
+static double slope_at(const struct graph *graph, const struct graph_node *n, const struct map *in, int y, int x,
+                       int c) {
+    size_t place = n->full ? ((size_t)y * in->shape.width + x) * in->shape.channels : 0;
+    return graph->values[n->weights + place + c];
 }
 
-static double elu(double x, double alpha) { return x > 0 ? x : alpha * expm1(x); }
-static double sigmoid(double x) { return 1 / (1 + exp(-x)); }
-static double clip(double x, double low, double high) { return x < low ? low : x > high ? high : x; }
-
-static double function_value(const struct graph_node *n, double slope, double x) {
+static double activate(const struct graph *graph, const struct graph_node *n, const struct map *in, int y, int x,
+                       int c) {
+    double v = *at(in, y, x, c), pi = acos(-1), lambda = 1.0507009873554805, alpha = 1.6732632423543772;
     const float *p = n->parameter;
     switch (n->function) {
     case GRAPH_RELU:
-        return x >= p[0] ? p[0] : x >= p[2] ? x : p[1] * (x - p[2]);
+        return v >= p[0] ? p[0] : v >= p[2] ? v : p[1] * (v - p[2]);
     case GRAPH_PRELU:
-        return x > 0 ? x : slope * x;
+        return v >= 0 ? v : v * slope_at(graph, n, in, y, x, c);
     case GRAPH_ELU:
-        return elu(x, p[0]);
+        return v >= 0 ? v : p[0] * expm1(v);
     case GRAPH_SELU:
-        return 1.05070098735548049342 * elu(x, 1.67326324235437728482);
+        return lambda * (v >= 0 ? v : alpha * expm1(v));
     case GRAPH_SWISH:
-        return x * sigmoid(x);
+        return v / (1 + exp(-v));
     case GRAPH_GELU:
-        return x * 0.5 * (1 + erf(x / sqrt(2)));
+        return 0.5 * v * (1 + erf(v / sqrt(2)));
     case GRAPH_GELU_TANH:
-        return 0.5 * x * (1 + tanh(sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
+        return 0.5 * v * (1 + tanh(sqrt(2 / pi) * (v + 0.044715 * v * v * v)));
     case GRAPH_SIGMOID:
-        return sigmoid(x);
+        return 1 / (1 + exp(-v));
     case GRAPH_HARD_SIGMOID:
-        return clip(p[0] * x + 0.5, 0, 1);
+        return fmin(1, fmax(0, p[0] * v + 0.5));
     case GRAPH_TANH:
-        return tanh(x);
+        return tanh(v);
     case GRAPH_SOFTPLUS:
-        return log1p(exp(x));
+        return log1p(exp(v));
     case GRAPH_SOFTSIGN:
-        return x / (1 + fabs(x));
+        return v / (1 + fabs(v));
     case GRAPH_EXPONENTIAL:
-        return exp(x);
+        return exp(v);
+    case GRAPH_SOFTMAX:
+        return softmax(in, y, x, c);
     default:
-        return x;
+        return v;
     }
 }
 
-static double activation_value(const struct work *w, int y, int x, int c) {
-    double slope = 0, sum = 0;
-    if (w->node->function == GRAPH_PRELU)
-        slope = weight_at(w, w->node->full ? ((size_t)y * w->out.width + x) * w->out.channels + c : (size_t)c);
-    if (w->node->function != GRAPH_SOFTMAX)
-        return function_value(w->node, slope, at(w, 0, y, x, c));
-    for (int k = 0; k < w->out.channels; k++)
-        sum += exp(at(w, 0, y, x, k));
-    return exp(at(w, 0, y, x, c)) / sum;
+static double look_beyond(const struct graph_node *n, const struct map *in, int y, int x, int c) {
+    int sign = n->operation == GRAPH_PAD ? 1 : -1;
+    y -= sign * n->border[0];
+    x -= sign * n->border[2];
+    return inside(in, y, x) ? *at(in, y, x, c) : 0;
 }
 
-static double pad_value(const struct work *w, int y, int x, int c) {
-    return at(w, 0, y - w->node->border[0], x - w->node->border[2], c);
-}
-
-static double crop_value(const struct work *w, int y, int x, int c) {
-    return at(w, 0, y + w->node->border[0], x + w->node->border[2], c);
-}
-
-/* Greatest and mean over the part of a window that lies in the map. */
-static double pool(const struct work *w, const int from[2], const int extent[2], int c, bool mean) {
-    double greatest = -INFINITY, sum = 0;
-    int count = 0;
-    for (int y = from[0]; y < from[0] + extent[0]; y++)
-        for (int x = from[1]; x < from[1] + extent[1]; x++)
-            if (y >= 0 && y < w->in->height && x >= 0 && x < w->in->width) {
-                greatest = fmax(greatest, at(w, 0, y, x, c));
-                sum += at(w, 0, y, x, c);
-                count++;
-            }
-    return mean ? sum / count : greatest;
-}
-
-static double pooling_value(const struct work *w, int y, int x, int c) {
-    const struct graph_node *n = w->node;
-    const int from[2] = {y * n->stride[0] - before(w, 0, w->in->height), x * n->stride[1] - before(w, 1, w->in->width)};
-    return pool(w, from, n->kernel, c, n->operation == GRAPH_AVERAGE_POOLING);
-}
-
-static double global_value(const struct work *w, int y, int x, int c) {
-    const int from[2] = {y, x}, extent[2] = {w->in->height, w->in->width};
-    return pool(w, from, extent, c, w->node->operation == GRAPH_GLOBAL_AVERAGE);
-}
-
-static double upsampled_value(const struct work *w, int y, int x, int c) {
-    const int *factor = w->node->stride;
-    if (!w->node->bilinear)
-        return at(w, 0, y / factor[0], x / factor[1], c);
-    double py = clip((y + 0.5) / factor[0] - 0.5, 0, w->in->height - 1);
-    double px = clip((x + 0.5) / factor[1] - 0.5, 0, w->in->width - 1);
-    int top = (int)py, left = (int)px;
-    double fy = py - top, fx = px - left;
-    return (1 - fy) * ((1 - fx) * at(w, 0, top, left, c) + fx * at(w, 0, top, left + 1, c)) +
-           fy * ((1 - fx) * at(w, 0, top + 1, left, c) + fx * at(w, 0, top + 1, left + 1, c));
-}
-
-static double spread(const struct work *w, int input, int y, int x, int c) {
-    struct graph_shape s = w->in[input];
-    bool point = s.height == 1 && s.width == 1;
-    return at(w, input, point ? 0 : y, point ? 0 : x, s.channels == 1 ? 0 : c);
-}
-
-static double joined_value(const struct work *w, int y, int x, int c) {
-    double value = spread(w, 0, y, x, c);
-    for (int i = 1; i < w->node->inputs; i++) {
-        double other = spread(w, i, y, x, c);
-        switch (w->node->operation) {
-        case GRAPH_SUBTRACT:
-            value -= other;
-            break;
-        case GRAPH_MULTIPLY:
-            value *= other;
-            break;
-        case GRAPH_MAXIMUM:
-            value = fmax(value, other);
-            break;
-        default:
-            value += other;
+static double globe(const struct graph_node *n, const struct map *in, int c) {
+    double sum = 0, most = -INFINITY;
+    for (int y = 0; y < in->shape.height; y++)
+        for (int x = 0; x < in->shape.width; x++) {
+            sum += *at(in, y, x, c);
+            most = fmax(most, *at(in, y, x, c));
         }
+    return n->operation == GRAPH_GLOBAL_MAX ? most : sum / ((double)in->shape.height * in->shape.width);
+}
+
+/* Between the four nearest centres; beyond the outermost the value there. */
+static double enlarge(const struct graph_node *n, const struct map *in, int y, int x, int c) {
+    if (!n->bilinear)
+        return *at(in, y / n->stride[0], x / n->stride[1], c);
+    double row = (y + 0.5) / n->stride[0] - 0.5, column = (x + 0.5) / n->stride[1] - 0.5, sum = 0;
+    for (int i = 0; i < 2; i++)
+        for (int j = 0; j < 2; j++) {
+            int r = (int)floor(row) + i, k = (int)floor(column) + j;
+            double weight = (1 - fabs(row - r)) * (1 - fabs(column - k));
+            r = r < 0 ? 0 : r >= in->shape.height ? in->shape.height - 1 : r;
+            k = k < 0 ? 0 : k >= in->shape.width ? in->shape.width - 1 : k;
+            sum += weight * *at(in, r, k, c);
+        }
+    return sum;
+}
+
+static double join(const struct graph_node *n, const struct map *in, int y, int x, int c) {
+    double value = spread(&in[0], y, x, c);
+    for (int i = 1; i < n->inputs; i++) {
+        double other = spread(&in[i], y, x, c);
+        value = n->operation == GRAPH_SUBTRACT   ? value - other
+                : n->operation == GRAPH_MULTIPLY ? value * other
+                : n->operation == GRAPH_MAXIMUM  ? fmax(value, other)
+                                                 : value + other;
     }
-    return w->node->operation == GRAPH_AVERAGE ? value / w->node->inputs : value;
+    return n->operation == GRAPH_AVERAGE ? value / n->inputs : value;
 }
 
-static double concatenated_value(const struct work *w, int y, int x, int c) {
-    int input = 0;
-    while (c >= w->in[input].channels)
-        c -= w->in[input++].channels;
-    return at(w, input, y, x, c);
+static double concatenate(const struct graph_node *n, const struct map *in, int y, int x, int c) {
+    int i = 0;
+    for (; i + 1 < n->inputs && c >= in[i].shape.channels; i++)
+        c -= in[i].shape.channels;
+    return *at(&in[i], y, x, c);
 }
 
-static double flattened_value(const struct work *w, int y, int x, int c) {
-    (void)y, (void)x;
-    return w->x[0][c];
-}
-
-static twin_value *const rules[] = {
-    [GRAPH_CONVOLUTION] = convolution_value,
-    [GRAPH_DEPTHWISE] = depthwise_value,
-    [GRAPH_TRANSPOSED] = transposed_value,
-    [GRAPH_DENSE] = dense_value,
-    [GRAPH_AFFINE] = affine_value,
-    [GRAPH_ACTIVATION] = activation_value,
-    [GRAPH_PAD] = pad_value,
-    [GRAPH_CROP] = crop_value,
-    [GRAPH_MAX_POOLING] = pooling_value,
-    [GRAPH_AVERAGE_POOLING] = pooling_value,
-    [GRAPH_GLOBAL_MAX] = global_value,
-    [GRAPH_GLOBAL_AVERAGE] = global_value,
-    [GRAPH_UPSAMPLE] = upsampled_value,
-    [GRAPH_ADD] = joined_value,
-    [GRAPH_SUBTRACT] = joined_value,
-    [GRAPH_MULTIPLY] = joined_value,
-    [GRAPH_AVERAGE] = joined_value,
-    [GRAPH_MAXIMUM] = joined_value,
-    [GRAPH_CONCATENATE] = concatenated_value,
-    [GRAPH_FLATTEN] = flattened_value,
-};
-
-static void run_node(const struct graph *graph, int n, const struct graph_shape *shapes, double **maps) {
-    struct work w = {.graph = graph, .node = &graph->node[n], .out = shapes[n]};
-    for (int i = 0; i < w.node->inputs; i++) {
-        w.in[i] = shapes[graph_input(graph, n, i)];
-        w.x[i] = maps[graph_input(graph, n, i)];
-    }
-    w.y = maps[n] = twin_zeros(count_of(w.out));
-    each(&w, rules[w.node->operation]);
-}
-
-static double channel_mean(struct graph_shape shape, const double *map, int channel) {
-    int positions = shape.height * shape.width;
-    double sum = 0;
-    for (int p = 0; p < positions; p++)
-        sum += map[(size_t)p * shape.channels + channel];
-    return sum / positions;
-}
-
-double twin_graph_loss(const struct graph *graph, int height, int width, int stage, int channel, const double *x) {
-    struct graph_shape *shapes = calloc(graph->nodes, sizeof *shapes);
-    double **maps = calloc(graph->nodes, sizeof *maps);
-    struct error error;
-    if (graph_shapes(graph, height, width, stage, shapes, &error))
-        fail_msg("%s", error.message);
-    maps[0] = (double *)x;
-    for (int n = 1; n <= stage; n++)
-        if (shapes[n].height)
-            run_node(graph, n, shapes, maps);
-    double loss = channel_mean(shapes[stage], maps[stage], channel);
-    for (int n = 1; n < graph->nodes; n++)
-        free(maps[n]);
-    free(maps);
-    free(shapes);
-    return loss;
-}
-
-double *twin_graph_gradient(const struct graph *graph, int height, int width, int stage, int channel, const double *x) {
-    static const double step = 1e-7; /* seldom across the edge of a ReLU */
-    size_t count = (size_t)height * width * graph->node[0].channels;
-    double *gradient = twin_zeros(count), *moved = twin_zeros(count);
-    memcpy(moved, x, count * sizeof *moved);
-    for (size_t i = 0; i < count; i++) {
-        moved[i] = x[i] + step;
-        double above = twin_graph_loss(graph, height, width, stage, channel, moved);
-        moved[i] = x[i] - step;
-        gradient[i] = (above - twin_graph_loss(graph, height, width, stage, channel, moved)) / (2 * step);
-        moved[i] = x[i];
-    }
-    free(moved);
-    return gradient;
-}
-
-/* --- Building ----------------------------------------------------------------------------------------------------- */
-
-static int one_if_none(int n) { return n ? n : 1; }
-
-static size_t random_values(struct graph *graph, size_t count, float scale, float middle) {
-    struct error error;
-    size_t place = graph_reserve(graph, count, &error);
-    assert_true(place != GRAPH_NOTHING);
-    for (size_t i = 0; i < count; i++)
-        graph->values[place + i] = middle + scale * random_float();
-    return place;
-}
-
-static size_t weight_count(const struct graph_node *n) {
-    size_t taps = (size_t)n->kernel[0] * n->kernel[1];
+static double compute(const struct graph *graph, const struct graph_node *n, const struct map *in, int y, int x,
+                      int c) {
     switch (n->operation) {
     case GRAPH_CONVOLUTION:
-        return taps * (n->in_channels / n->groups) * n->channels;
     case GRAPH_DEPTHWISE:
-        return taps * n->channels;
-    case GRAPH_TRANSPOSED:
-        return taps * n->channels * n->in_channels;
+    case GRAPH_MAX_POOLING:
+    case GRAPH_AVERAGE_POOLING:
+        return slide(graph, n, in, y, x, c);
     case GRAPH_DENSE:
-        return (size_t)n->in_channels * n->channels;
+        return dense(graph, n, in, y, x, c);
     case GRAPH_AFFINE:
-        return n->channels;
+        return *at(in, y, x, c) * graph->values[n->weights + c] + graph->values[n->bias + c];
     case GRAPH_ACTIVATION:
-        return n->function != GRAPH_PRELU ? 0 : n->full ? taps * n->channels : (size_t)n->channels;
+        return activate(graph, n, in, y, x, c);
+    case GRAPH_PAD:
+    case GRAPH_CROP:
+        return look_beyond(n, in, y, x, c);
+    case GRAPH_GLOBAL_MAX:
+    case GRAPH_GLOBAL_AVERAGE:
+        return globe(n, in, c);
+    case GRAPH_UPSAMPLE:
+        return enlarge(n, in, y, x, c);
+    case GRAPH_CONCATENATE:
+        return concatenate(n, in, y, x, c);
+    case GRAPH_FLATTEN:
+        return in->value[c];
     default:
-        return 0;
+        return join(n, in, y, x, c);
     }
 }
 
-/* Of about the same size as what comes in. */
-static float weight_scale(const struct graph_node *n, size_t weights) {
-    double sums = n->operation == GRAPH_DEPTHWISE    ? (double)n->kernel[0] * n->kernel[1]
-                  : n->operation == GRAPH_TRANSPOSED ? (double)weights / n->channels / n->stride[0] / n->stride[1]
-                                                     : (double)weights / n->channels;
-    return n->operation == GRAPH_AFFINE || n->operation == GRAPH_ACTIVATION ? 0.3F : (float)sqrt(3 / sums);
+static void fill(const struct graph *graph, const struct graph_node *n, const struct map *in, struct map *out) {
+    if (n->operation == GRAPH_TRANSPOSED) {
+        transpose(graph, n, in, out);
+        return;
+    }
+    for (int y = 0; y < out->shape.height; y++)
+        for (int x = 0; x < out->shape.width; x++)
+            for (int c = 0; c < out->shape.channels; c++)
+                *at(out, y, x, c) = compute(graph, n, in, y, x, c);
 }
 
-int build_node(struct graph *graph, const struct graph_node *like, const int *inputs, int count) {
-    struct graph_node n = *like;
+static size_t count(const struct graph_shape *shape) { return (size_t)shape->height * shape->width * shape->channels; }
+
+double *twin_graph_forward(const struct graph *graph, int target, int height, int width, const double *picture,
+                           struct graph_shape *shape) {
+    struct graph_shape *shapes = malloc(graph->nodes * sizeof *shapes);
+    struct map *maps = calloc(graph->nodes, sizeof *maps), *in = calloc(graph->inputs + 1, sizeof *in);
     struct error error;
-    snprintf(n.name, sizeof n.name, "n%d", graph->nodes);
-    snprintf(n.class_name, sizeof n.class_name, n.operation == GRAPH_AFFINE ? "BatchNormalization" : "Layer");
-    n.groups = one_if_none(n.groups);
-    for (int axis = 0; axis < 2; axis++) {
-        n.kernel[axis] = one_if_none(n.kernel[axis]);
-        n.stride[axis] = one_if_none(n.stride[axis]);
-        n.dilation[axis] = one_if_none(n.dilation[axis]);
-    }
-    if (count && !n.in_channels)
-        n.in_channels = graph->node[inputs[0]].channels;
-    if (!n.channels)
-        n.channels = n.in_channels;
-    size_t weights = weight_count(&n);
-    bool affine = n.operation == GRAPH_AFFINE;
-    n.weights = weights ? random_values(graph, weights, weight_scale(&n, weights), affine ? 1 : 0) : GRAPH_NOTHING;
-    n.bias = weights && n.operation != GRAPH_ACTIVATION ? random_values(graph, n.channels, 0.3F, 0) : GRAPH_NOTHING;
-    if (!weights)
-        n.in_channels = 0;
-    int number = graph_append(graph, &n, inputs, count, &error);
-    if (number < 0)
+    if (graph_shapes(graph, height, width, target, shapes, &error))
         fail_msg("%s", error.message);
-    return number;
-}
-
-int build_after(struct graph *graph, const struct graph_node *like, int input) {
-    return build_node(graph, like, &input, 1);
-}
-
-int build_input(struct graph *graph, int channels) {
-    memset(graph, 0, sizeof *graph);
-    return build_node(graph, &(struct graph_node){.operation = GRAPH_INPUT, .channels = channels}, NULL, 0);
-}
-
-int build_convolution(struct graph *graph, int input, int kernel, int channels) {
-    const struct graph_node like = {
-        .operation = GRAPH_CONVOLUTION, .kernel = {kernel, kernel}, .channels = channels, .same = true};
-    return build_after(graph, &like, input);
-}
-
-int build_activation(struct graph *graph, int input, enum graph_function function) {
-    struct graph_node like = {.operation = GRAPH_ACTIVATION, .function = function};
-    like.parameter[0] = function == GRAPH_RELU ? INFINITY : function == GRAPH_ELU ? 0.8F : 0.2F;
-    return build_after(graph, &like, input);
-}
-
-int build_normalisation(struct graph *graph, int input) {
-    return build_after(graph, &(struct graph_node){.operation = GRAPH_AFFINE}, input);
-}
-
-void build_finish(struct graph *graph) {
-    struct error error;
-    assert_int_equal(graph_mark_stages(graph, &error), 0);
+    for (int n = 0; n <= target; n++) {
+        if (shapes[n].height == 0)
+            continue;
+        maps[n].shape = shapes[n];
+        maps[n].value = malloc(count(&shapes[n]) * sizeof(double));
+        for (int i = 0; i < graph->node[n].inputs; i++)
+            in[i] = maps[graph_input(graph, n, i)];
+        if (n == 0)
+            memcpy(maps[0].value, picture, count(&shapes[0]) * sizeof(double));
+        else
+            fill(graph, &graph->node[n], in, &maps[n]);
+    }
+    double *value = maps[target].value;
+    *shape = shapes[target];
+    maps[target].value = NULL;
+    for (int n = 0; n < graph->nodes; n++)
+        free(maps[n].value);
+    free(maps);
+    free(in);
+    free(shapes);
+    return value;
 }

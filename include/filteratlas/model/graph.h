@@ -86,7 +86,9 @@ struct graph_node {
 };
 
 struct graph {
-    char name[GRAPH_NAME_SIZE]; /* the network's */
+    char name[GRAPH_NAME_SIZE];          /* the network's */
+    char left_out[GRAPH_NAME_SIZE + 48]; /* the first layer that isn't known, "lambda (Lambda)": it and what stands
+                                            behind it have no nodes; "" if all have */
     int nodes, inputs;
     size_t value_count;
     struct graph_node *node; /* [nodes], owned */
@@ -120,6 +122,10 @@ size_t graph_reserve(struct graph *graph, size_t count, struct error *error);
 int graph_shapes(const struct graph *graph, int height, int width, int target, struct graph_shape *shapes,
                  struct error *error);
 
+/* The shapes of all nodes that have one at this size; the others, and what depends on them, get zeros. */
+int graph_possible_shapes(const struct graph *graph, int height, int width, struct graph_shape *shapes,
+                          struct error *error);
+
 /* Which nodes `target` depends on, itself included: needed[nodes]. */
 void graph_ancestors(const struct graph *graph, int target, bool *needed);
 
@@ -131,11 +137,18 @@ int graph_window(int n, int kernel, int stride, int dilation, bool same, int *be
  * and as long as nothing else reads what lies between; where none is, the last of these nodes. */
 int graph_mark_stages(struct graph *graph, struct error *error);
 
+/* Folds affine nodes into the convolution or dense layer in front of each that nothing else reads: the same network
+ * with fewer nodes. Node numbers change, and stages are marked anew. */
+int graph_fold(struct graph *graph, struct error *error);
+
 /* The node of that name whose stage can be drawn, -1 if there is none. */
 int graph_find(const struct graph *graph, const char *name);
 
 /* The least extent n for which a picture of n x n gives graph_shapes of target; 0 if there is none up to 1024. */
 int graph_least_extent(const struct graph *graph, int target);
+
+/* Weights and biases of a node; of an affine one what it multiplies by and adds. */
+size_t graph_node_parameters(const struct graph_node *node);
 
 /* Multiplications and additions of a node forward, for these shapes. */
 double graph_node_flops(const struct graph *graph, int node, const struct graph_shape *shapes);
