@@ -33,7 +33,13 @@ int executor_filters(const struct executor *e, int layer) {
     return executor_map(e, 0, e->graph->node[layer].stage).channels;
 }
 
+int executor_number(const struct executor *e, int layer) { return e->graph->node[layer].number; }
+
+int executor_channels(const struct executor *e) { return e->graph->node[0].channels; }
+
 bool executor_rectifies(const struct executor *e, int layer) {
+    if (vgg_part_layer(&e->vgg, layer) >= 0)
+        return true;
     struct activation activation = executor_target(e, layer).activation;
     return activation_note_bytes(&activation) == 1;
 }
@@ -84,6 +90,8 @@ int executor_make(const struct graph *graph, const struct octaves *octaves, cons
     memcpy(e->layers, layers, nodes * sizeof *layers);
     int status = infer_all_shapes(e, error);
     if (!status)
+        status = vgg_part_take(e, error);
+    if (!status)
         status = executor_make_steps(e, error);
     return status ? status : executor_size_tables(e, error);
 }
@@ -96,6 +104,7 @@ void executor_free(struct executor *e) {
         free(e->step[i].operation.bias);
         free(e->step[i].operation.small);
     }
+    vgg_part_free(&e->vgg);
     free(e->layers);
     free(e->step);
     free(e->inputs);
@@ -112,6 +121,7 @@ struct executor_memory {
     int pictures;
     int layer; /* that the plan is for; -1: none */
     struct plan plan;
+    struct network_memory vgg;
 };
 
 /* The largest of all plans. */
@@ -134,18 +144,23 @@ int executor_memory_make(const struct executor *e, int pictures, struct executor
         return status;
     measure(e, m);
     m->arena = huge_pages_allocate(m->bytes);
-    return m->arena ? STATUS_OK : error_memory(error, (double)m->bytes, "activations");
+    if (!m->arena)
+        return error_memory(error, (double)m->bytes, "activations");
+    if (!e->vgg.placed)
+        return STATUS_OK;
+    return network_memory_make(&e->vgg.network, &e->octaves, e->vgg.deepest, pictures, &m->vgg, error);
 }
 
 void executor_memory_free(struct executor_memory *m) {
     if (!m)
         return;
     plan_free(&m->plan);
+    network_memory_free(&m->vgg);
     free(m->arena);
     free(m);
 }
 
-double executor_memory_bytes(const struct executor_memory *m) { return (double)m->bytes; }
+double executor_memory_bytes(const struct executor_memory *m) { return (double)m->bytes + (double)m->vgg.bytes; }
 
 /* --- A call of it */
 
@@ -346,6 +361,10 @@ static int group_size(int count, int most) {
 bool executor_gradients(const struct executor *e, struct executor_memory *memory, const struct objective *objective,
                         int layer, int height, int width, struct network_picture *pictures, int count,
                         const struct interrupt *interrupt) {
+    int vgg_layer = vgg_part_layer(&e->vgg, layer);
+    if (vgg_layer >= 0)
+        return network_gradients(&e->vgg.network, &memory->vgg, objective, vgg_layer, height, width, pictures, count,
+                                 interrupt);
     int octave = executor_octave(e, height, width);
     if (memory->layer != layer || memory->plan.octave != octave)
         plan_layer(e, layer, octave, memory->pictures, &memory->plan);

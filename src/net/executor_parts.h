@@ -2,6 +2,7 @@
 #ifndef EXECUTOR_PARTS_H
 #define EXECUTOR_PARTS_H
 
+#include "filteratlas/model/weights.h"
 #include "filteratlas/net/executor.h"
 #include "operation.h"
 
@@ -16,11 +17,22 @@ struct step {
     bool has_tables; /* it has, or will have, all channels computed */
 };
 
+/* The convolutions of a VGG, which struct network draws. */
+struct vgg_part {
+    struct weights weights; /* its layers 0: the graph is none */
+    bool borrows;           /* their values are the graph's */
+    int nodes[VGG_MAX_LAYERS];
+    int deepest; /* of those that may be asked for; -1: none */
+    bool placed;
+    struct network network;
+};
+
 struct executor {
     const struct graph *graph;
     struct octaves octaves;
     const struct winograd_kernels *kernels;
-    bool *layers; /* [nodes] those that may be asked for */
+    struct vgg_part vgg;
+    bool *layers; /* [nodes] those that may be asked for, without a VGG's convolutions */
     int steps;
     struct step *step;          /* [steps] */
     int *inputs;                /* of all steps, one after the other */
@@ -28,6 +40,15 @@ struct executor {
     struct graph_shape *shapes; /* [octaves.steps][nodes]; 0 where it is not needed */
     size_t table_floats;
 };
+
+/* Takes the convolutions of a VGG out of executor->layers. */
+int vgg_part_take(struct executor *executor, struct error *error);
+size_t vgg_part_table_bytes(const struct executor *executor);
+int vgg_part_place(struct executor *executor, float *tables, struct error *error);
+void vgg_part_free(struct vgg_part *vgg);
+
+/* Which of the VGG's convolutions a node is; -1. */
+int vgg_part_layer(const struct vgg_part *vgg, int node);
 
 /* The map of a node's output at an octave. */
 struct map executor_map(const struct executor *executor, int octave, int node);

@@ -102,7 +102,9 @@ int executor_size_tables(struct executor *e, struct error *error) {
     return status;
 }
 
-size_t executor_table_bytes(const struct executor *e) { return e->table_floats * sizeof(float); }
+size_t executor_table_bytes(const struct executor *e) {
+    return e->table_floats * sizeof(float) + vgg_part_table_bytes(e);
+}
 
 /* --- Where they are */
 
@@ -117,9 +119,10 @@ static void place_table(const struct executor *e, struct step *step, enum winogr
     *next += round_up(floats);
 }
 
-void executor_place(struct executor *e, void *tables) {
+int executor_place(struct executor *e, void *tables, struct error *error) {
     float *next = tables;
     visit_tables(e, place_table, &next);
+    return vgg_part_place(e, next, error);
 }
 
 /* --- What is in them */
@@ -172,6 +175,8 @@ int executor_fill_tables(const struct executor *e, int part, int parts, struct e
     if (!filling.scaled)
         return error_memory(error, (double)bytes, "the transformed weights");
     visit_tables(e, fill_table, &filling);
+    if (e->vgg.placed)
+        network_fill_tables(&e->vgg.network, part, parts);
     free(filling.scaled);
     return STATUS_OK;
 }

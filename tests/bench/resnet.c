@@ -174,9 +174,9 @@ int main(int count, char **words) {
     if (executor_make(&graph, &octaves, layers, winograd_find_kernels(NULL), &executor, &error))
         fail(&error);
     void *tables = huge_pages_allocate(executor_table_bytes(executor));
-    executor_place(executor, tables);
     double begin = processor_seconds();
-    if (executor_fill_tables(executor, 0, 1, &error) || executor_memory_make(executor, o.pictures, &memory, &error))
+    if (executor_place(executor, tables, &error) || executor_fill_tables(executor, 0, 1, &error) ||
+        executor_memory_make(executor, o.pictures, &memory, &error))
         fail(&error);
     fprintf(stderr, "resnet: tables %.0f MB filled in %.2f s, memory %.0f MB\n", executor_table_bytes(executor) / 1e6,
             processor_seconds() - begin, executor_memory_bytes(memory) / 1e6);

@@ -40,7 +40,7 @@ static double run(const struct graph *graph, int layer, int channel, const int s
     layers[layer] = true;
     check(executor_make(graph, &octaves, layers, winograd_find_kernels(NULL), &executor, &error), &error);
     void *tables = huge_pages_allocate(executor_table_bytes(executor));
-    executor_place(executor, tables);
+    check(executor_place(executor, tables, &error), &error);
     check(executor_fill_tables(executor, 0, 1, &error), &error);
     check(executor_memory_make(executor, 1, &memory, &error), &error);
     struct network_picture picture = {.filter = channel, .x = x, .gradient = gradient};

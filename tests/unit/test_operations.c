@@ -54,7 +54,7 @@ static struct machine make_machine(const struct graph *graph, const struct octav
     check(executor_make(graph, octaves, layers, winograd_find_kernels(kernels), &m.executor, &error), &error);
     size_t bytes = executor_table_bytes(m.executor);
     m.tables = huge_pages_allocate(bytes);
-    executor_place(m.executor, m.tables);
+    check(executor_place(m.executor, m.tables, &error), &error);
     fill(&m, 1);
     check(executor_memory_make(m.executor, pictures, &m.memory, &error), &error);
     return m;

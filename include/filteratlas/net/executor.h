@@ -3,7 +3,7 @@
  * where the Winograd kernels can, 2x2 pooling into the operation they stand behind. Then every call runs the ancestors
  * of one layer's stage alone, forward and back, in memory that is shared out by when each map is last used: small maps
  * for all pictures of a batch together, large ones picture by picture. Of the last convolution only the one channel is
- * computed. One thread. */
+ * computed. The convolutions of a VGG go the way of struct network, bit for bit. One thread. */
 #ifndef FILTERATLAS_EXECUTOR_H
 #define FILTERATLAS_EXECUTOR_H
 
@@ -31,16 +31,21 @@ void executor_free(struct executor *executor);
 size_t executor_table_bytes(const struct executor *executor);
 
 /* Has them at `tables`, executor_table_bytes of them, aligned to 64 bytes, which must outlive the executor and be
- * filled before use. */
-void executor_place(struct executor *executor, void *tables);
+ * filled before use. Fails only for want of memory. */
+int executor_place(struct executor *executor, void *tables, struct error *error);
 
 /* Fills a part of the tables, 0 <= part < parts, so that the processes that share them share the work: they are
  * complete when all parts are filled. Fails only for want of memory. */
 int executor_fill_tables(const struct executor *executor, int part, int parts, struct error *error);
 
-/* Filters of a layer, and whether its stage is a plain ReLU: a channel that is silent then has no gradient. */
+/* Filters of a layer, and whether its stage is a ReLU, if only up to a greatest value: a channel that is silent then
+ * has no gradient. */
 int executor_filters(const struct executor *executor, int layer);
 bool executor_rectifies(const struct executor *executor, int layer);
+
+/* A layer's number in the noise's key, and the channels of the pictures. */
+int executor_number(const struct executor *executor, int layer);
+int executor_channels(const struct executor *executor);
 
 /* What executor_gradients writes to on the way; the contents are of no account between two calls. */
 struct executor_memory;
