@@ -50,6 +50,9 @@ void vgg_part_free(struct vgg_part *vgg);
 /* Which of the VGG's convolutions a node is; -1. */
 int vgg_part_layer(const struct vgg_part *vgg, int node);
 
+/* The shapes of all that the layers need, at all octaves. */
+int executor_infer_shapes(struct executor *executor, struct error *error);
+
 /* The map of a node's output at an octave. */
 struct map executor_map(const struct executor *executor, int octave, int node);
 
@@ -114,5 +117,14 @@ struct map plan_target_map(const struct executor *executor, const struct plan *p
 
 /* Whether the target's one channel is computed alone. */
 bool plan_wants_one_channel(const struct executor *executor, const struct plan *plan);
+
+struct executor_memory {
+    char *arena;
+    size_t bytes;
+    int pictures;
+    int layer; /* that the plan is for; -1: none */
+    struct plan plan;
+    struct network_memory vgg;
+};
 
 #endif
