@@ -20,6 +20,9 @@ static const int BLOCK = 96;                        /* tiles */
 static const double WAVE_FLOPS = 211e9;  /* per second */
 static const double WAVE_PIXEL = 5.5e-9; /* seconds per pixel and channel */
 
+/* Of other networks, beside the rates above; fitted as cost_fit says in tests/bench/resnet.c. */
+static const double TAP_FLOPS = 16e9, MOVED_BYTES = 30e9; /* per second */
+
 static int tiles(enum winograd_tile tile, int height, int width) {
     int m = tile == WINOGRAD_F4 ? 4 : 6;
     return ((height + m - 1) / m) * ((width + m - 1) / m);
@@ -81,4 +84,44 @@ void costs_make(const struct vgg *net, const struct ascent_job *job, struct cost
     for (int layer = 0; layer < net->layers; layer++)
         for (int count = 0; count <= COST_MAX_BATCH; count++)
             costs->seconds[layer][count] = filter_seconds(net, job, layer, count);
+}
+
+/* --- Any network */
+
+/* What the network takes, for `count` pictures in groups of nearly equal size. */
+static double work_seconds(const struct executor_work *work, int count) {
+    double groups = ceil((double)count / work->together);
+    double each = work->products / PRODUCT_FLOPS + work->taps / TAP_FLOPS + work->moved / MOVED_BYTES +
+                  work->tables / TABLE_BYTES;
+    for (int tile = 0; tile < 2; tile++)
+        each += work->transforms[tile] * TRANSFORM[tile];
+    return count * each + groups * work->group_tables / TABLE_BYTES;
+}
+
+int cost_graph_iteration(const struct executor *executor, const struct ascent_job *job, int octave, int layer,
+                         int count, double *seconds, struct error *error) {
+    struct executor_work work;
+    const struct vgg *net;
+    int vgg_layer = executor_vgg_layer(executor, layer, &net);
+    if (vgg_layer >= 0) {
+        *seconds = cost_iteration(net, job, octave, vgg_layer, count);
+        return STATUS_OK;
+    }
+    int status = executor_count_work(executor, layer, octave, &work, error);
+    double waves = job->recipe == RECIPE_FOURIER ? count * waves_seconds(&job->octaves, octave) : 0;
+    *seconds = work_seconds(&work, count) + waves;
+    return status;
+}
+
+int cost_graph_filters(const struct executor *executor, const struct ascent_job *job, int layer, int count,
+                       double *seconds, struct error *error) {
+    int status = STATUS_OK;
+    *seconds = 0;
+    for (int octave = 0; octave < job->octaves.steps && !status; octave++) {
+        bool again = job->recipe == RECIPE_FOURIER && octave == job->octaves.steps - 1;
+        double once = 0;
+        status = cost_graph_iteration(executor, job, octave, layer, count, &once, error);
+        *seconds += (job->epochs + (again ? 0.5 : 0)) * once;
+    }
+    return status;
 }

@@ -26,8 +26,7 @@ static struct place place_of(const struct window *w, size_t position) {
                           .left = (int)(in_map % (size_t)w->columns) * w->stride[1] - w->before[1]};
 }
 
-/* A row of taps that lie in the map: half open, of the taps. */
-static void taps_inside(const struct window *w, int left, int *from, int *to) {
+void columns_inside(const struct window *w, int left, int *from, int *to) {
     int d = w->dilation[1], k = w->kernel[1];
     *from = left < 0 ? (-left + d - 1) / d : 0;
     int room = w->width - left; /* taps at less than that */
@@ -42,7 +41,7 @@ static bool is_run(const struct window *w) { return w->dilation[1] == 1 && w->ch
 static void gather_row(const struct window *w, const float *line, int left, float *columns) {
     size_t channels = (size_t)w->channels, step = (size_t)w->dilation[1] * (size_t)w->map_stride;
     int from, to;
-    taps_inside(w, left, &from, &to);
+    columns_inside(w, left, &from, &to);
     memset(columns, 0, (size_t)from * channels * sizeof *columns);
     const float *source = line + ((ptrdiff_t)left + (ptrdiff_t)from * w->dilation[1]) * w->map_stride + w->channel;
     if (is_run(w) && to > from)
@@ -70,7 +69,7 @@ static void scatter_row(const struct loops *loops, const struct window *w, const
                         float *line) {
     size_t channels = (size_t)w->channels, step = (size_t)w->dilation[1] * (size_t)w->map_stride;
     int from, to;
-    taps_inside(w, left, &from, &to);
+    columns_inside(w, left, &from, &to);
     if (to == from)
         return;
     float *target = line + ((ptrdiff_t)left + (ptrdiff_t)from * w->dilation[1]) * w->map_stride + w->channel;

@@ -73,6 +73,10 @@ int executor_make_steps(struct executor *executor, struct error *error);
 /* Marks the steps that need tables, and gives them their sizes. */
 int executor_size_tables(struct executor *executor, struct error *error);
 
+/* The tile that a Winograd convolution uses for maps of that size, also before its tables are placed. */
+enum winograd_tile executor_tile(const struct executor *executor, const struct operation *operation, int height,
+                                 int width);
+
 /* A place in memory: for each picture, where it holds something beyond the part of the work that pictures do one by
  * one, else for one at a time. `from` and `to` are moments: i for the way forward through step i, 2 t - i for the way
  * back, t being the target's step. */

@@ -15,10 +15,10 @@ static bool has_panels(const struct step *step) {
 
 /* Products that maps of all octaves take in 6x6 and 4x4 tiles, a 6x6 tile counted as two 4x4 ones, and in the better of
  * the two at each octave: winograd_choose_tile's rule. */
-static void count_tiles(const struct executor *e, const struct step *step, int sums[3]) {
+static void count_tiles(const struct executor *e, const struct operation *o, int sums[3]) {
     sums[0] = sums[1] = sums[2] = 0;
     for (int octave = 0; octave < e->octaves.steps; octave++) {
-        struct map map = executor_map(e, octave, step->operation.node);
+        struct map map = executor_map(e, octave, o->node);
         int small = ((map.height + 3) / 4) * ((map.width + 3) / 4);
         int large = 2 * ((map.height + 5) / 6) * ((map.width + 5) / 6);
         sums[WINOGRAD_F4] += small;
@@ -28,12 +28,19 @@ static void count_tiles(const struct executor *e, const struct step *step, int s
 }
 
 /* Tables for both tiles cost memory, and time at the start: they have to save a tenth. */
-static void choose_tiles(const struct executor *e, const struct step *step, bool tiles[2]) {
+static void choose_tiles(const struct executor *e, const struct operation *o, bool tiles[2]) {
     int sums[3];
-    count_tiles(e, step, sums);
+    count_tiles(e, o, sums);
     enum winograd_tile better = sums[WINOGRAD_F4] <= sums[WINOGRAD_F6] ? WINOGRAD_F4 : WINOGRAD_F6;
     tiles[better] = true;
     tiles[!better] = sums[better] > 1.1 * sums[2];
+}
+
+enum winograd_tile executor_tile(const struct executor *e, const struct operation *o, int height, int width) {
+    enum winograd_tile chosen = winograd_choose_tile(height, width);
+    bool tiles[2] = {false, false};
+    choose_tiles(e, o, tiles);
+    return tiles[chosen] ? chosen : !chosen;
 }
 
 static int stride_of_input(const struct executor *e, const struct step *step) {
@@ -51,7 +58,7 @@ typedef void visit_table(const struct executor *e, struct step *step, enum winog
 static void visit_winograd(const struct executor *e, struct step *step, visit_table *visit, void *context) {
     const struct graph_node *node = operation_node(&step->operation);
     bool tiles[2] = {false, false};
-    choose_tiles(e, step, tiles);
+    choose_tiles(e, &step->operation, tiles);
     for (int direction = 0; direction < 2; direction++)
         for (int tile = 0; tile < 2; tile++)
             if (tiles[tile])

@@ -65,4 +65,22 @@ bool executor_gradients(const struct executor *executor, struct executor_memory 
                         const struct objective *objective, int layer, int height, int width,
                         struct network_picture *pictures, int count, const struct interrupt *interrupt);
 
+/* What loss and gradient of pictures take, forward and back, for a rule of seconds. */
+struct executor_work {
+    double products;             /* floating-point operations of products with packed weights, Winograd's included */
+    double transforms[2];        /* Winograd's, [enum winograd_tile]: tiles times channels, in and out */
+    double taps;                 /* floating-point operations of depthwise convolutions and of the one wanted channel */
+    double moved;                /* bytes read and written by all that only passes over maps */
+    double tables, group_tables; /* bytes of weights read for each picture, and for each group of pictures */
+    int together;                /* pictures of a group, at most */
+};
+
+/* The work of each picture at an octave, but for group_tables. The layer is one that the executor was made for and that
+ * executor_vgg_layer does not know. */
+int executor_count_work(const struct executor *executor, int layer, int octave, struct executor_work *work,
+                        struct error *error);
+
+/* The VGG whose convolutions struct network draws, and which of them a layer is; -1 if it is none. */
+int executor_vgg_layer(const struct executor *executor, int layer, const struct vgg **net);
+
 #endif
