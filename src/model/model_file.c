@@ -17,6 +17,7 @@
 struct source {
     const char *path;
     struct hdf5_file *hdf5;
+    struct archive archive; /* of a .keras file; else empty */
     const struct keras_layout *layout;
     struct document *document; /* NULL: weights alone */
     char version[32];          /* of the Keras that wrote it, "" if it isn't said */
@@ -72,21 +73,20 @@ static int read_attribute(struct source *source, struct error *error) {
 }
 
 static int open_archive(struct source *source, const char *config, struct error *error) {
-    struct archive archive;
-    if (archive_read(source->path, &archive, error))
+    struct archive *archive = &source->archive;
+    if (archive_read(source->path, archive, error))
         return error->status;
     int status = config ? read_config_file(source, config, error)
-                        : parse_config(source, archive.config, archive.config_size, "config.json", error);
+                        : parse_config(source, archive->config, archive->config_size, "config.json", error);
     struct document *metadata = NULL;
     struct error ignored;
-    if (!status && archive.metadata &&
-        !document_parse(archive.metadata, archive.metadata_size, "", &metadata, &ignored)) {
+    if (!status && archive->metadata &&
+        !document_parse(archive->metadata, archive->metadata_size, "", &metadata, &ignored)) {
         copy_text(document_text(document_get(metadata, "keras_version")), source->version, sizeof source->version);
         document_free(metadata);
     }
     if (!status)
-        status = hdf5_file_open_image(source->path, archive.weights, archive.weights_size, &source->hdf5, error);
-    archive_free(&archive);
+        status = hdf5_file_open_image(source->path, archive->weights, archive->weights_size, &source->hdf5, error);
     return status;
 }
 
@@ -100,6 +100,7 @@ static int open_source(struct source *source, const char *config, struct error *
 
 static void close_source(struct source *source) {
     hdf5_file_close(source->hdf5);
+    archive_free(&source->archive);
     document_free(source->document);
 }
 
