@@ -2,6 +2,7 @@
 
 #include "archive.h"
 #include "document.h"
+#include "filteratlas/base/rehearsal.h"
 #include "filteratlas/base/text.h"
 #include "hdf5_file.h"
 #include "keras_graph.h"
@@ -9,6 +10,7 @@
 #include "keras_weights.h"
 
 #include <ctype.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,7 +57,7 @@ static int read_config_file(struct source *source, const char *config, struct er
     struct text text = {0};
     struct error why;
     if (text_read_regular(config, &text, &why))
-        return error_set(error, STATUS_USAGE, "%.900s", why.message);
+        return error_set(error, STATUS_USAGE, "%.900s; check what --config says", why.message);
     int status = document_parse(text.bytes, text.size, config, &source->document, error);
     text_free(&text);
     return status;
@@ -152,6 +154,8 @@ static int read_source(struct source *source, bool without_top, struct model_fil
     return keras_vgg_read(source->hdf5, source->layout, source->backend, result, error);
 }
 
+/* --- The module -------------------------------------------------------------------------------------------------- */
+
 /* Names come from the file: what would steer a terminal does not reach it. */
 static void make_printable(char *message) {
     for (char *c = message; *c; c++)
@@ -159,14 +163,37 @@ static void make_printable(char *message) {
             *c = '?';
 }
 
+/* What one reading is told and gives. */
+struct reading {
+    const char *path, *config;
+    bool without_top;
+    struct model_file *model;
+    struct error *error;
+};
+
+static int read_all(const struct reading *reading) {
+    struct source source = {.path = reading->path};
+    *reading->model = (struct model_file){0};
+    int status = open_source(&source, reading->config, reading->error);
+    if (!status)
+        status = read_source(&source, reading->without_top, reading->model, reading->error);
+    close_source(&source);
+    return status;
+}
+
+static void rehearse(void *context) { read_all(context); }
+
 int model_file_read(const char *path, const char *config, bool without_top, struct model_file *model,
                     struct error *error) {
-    struct source source = {.path = path};
+    enum { MOST_SECONDS = 60 };
+    struct reading reading = {path, config, without_top, model, error};
+    int signal, status;
     *model = (struct model_file){0};
-    int status = open_source(&source, config, error);
-    if (!status)
-        status = read_source(&source, without_top, model, error);
-    close_source(&source);
+    if (rehearsal_survives(rehearse, &reading, MOST_SECONDS, &signal))
+        status = read_all(&reading);
+    else
+        status = error_set(error, STATUS_USAGE, "%s: is damaged (HDF5 %s over it); copy it or download it again", path,
+                           signal == SIGXCPU || signal == SIGKILL ? "comes to no end" : "breaks down");
     if (status) {
         make_printable(error->message);
         graph_free(&model->graph);
