@@ -62,7 +62,7 @@ KERNEL_OBJECTS := $(KERNEL_SETS:%=$(BUILD)/src/net/winograd_kernels_%.o)
 LOOP_OBJECTS := $(KERNEL_SETS:%=$(BUILD)/src/net/loops_%.o)
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(KERNEL_OBJECTS) $(LOOP_OBJECTS) $(BUILD)/page_assets.o
 TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
-TEST_HELPERS := $(addprefix $(BUILD)/tests/unit/,weights_writer.o fixtures.o twin.o twin_network.o twin_graph.o graph_builder.o folder.o)
+TEST_HELPERS := $(addprefix $(BUILD)/tests/unit/,weights_writer.o fixtures.o twin.o twin_network.o twin_graph.o graph_builder.o folder.o model_writer.o)
 
 all: $(BUILD)/filteratlas
 
@@ -80,7 +80,7 @@ $(KERNEL_OBJECTS): $(BUILD)/src/net/winograd_kernels_%.o: $(KERNELS) Makefile
 $(LOOP_OBJECTS): $(BUILD)/src/net/loops_%.o: $(LOOPS) Makefile
 	$(call say,CC,$< ($*))
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CFLAGS) -O3 $(KERNEL_FLAGS_$*) -DLOOPS_ISA=$* -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(ALL_CFLAGS) -O3 -fno-trapping-math $(KERNEL_FLAGS_$*) -DLOOPS_ISA=$* -MMD -MP -c -o $@ $<
 
 # Long loops over pixels and waves: -O3 makes vectors of them, which round the same.
 $(addprefix $(BUILD)/src/ascent/,waves.o fourier.o optimisers.o transform.o): ALL_CFLAGS += -O3

@@ -1,5 +1,7 @@
 #include "hdf5_file.h"
 
+#include "global_heap.h"
+
 /* Looked at before hdf5.h, which would include mpi.h. */
 #include <H5pubconf.h>
 #ifdef H5_HAVE_PARALLEL
@@ -17,7 +19,7 @@
 #include <unistd.h>
 
 /* Far above any network's names, far below what would hurt. */
-enum { MAX_NAMES = 65536, MAX_NAMES_BYTES = 16 << 20, MAX_DATASETS = 65536, MAX_DEPTH = 32 };
+enum { MAX_NAMES = 65536, MAX_NAMES_BYTES = 16 << 20, MAX_DATASETS = 65536, MAX_DEPTH = 32, FILTER_SIZE = 32 };
 
 /* Numbers from a stored byte: deflate writes 258 bytes with two bits at best. */
 enum { HDF5_START_SIZE = 16, MOST_COMPRESSION = 1032 };
@@ -25,8 +27,9 @@ enum { HDF5_START_SIZE = 16, MOST_COMPRESSION = 1032 };
 struct hdf5_file {
     char *path;
     hid_t id;
-    hid_t access;       /* of datasets: what they keep in other files is looked for beside this one */
-    H5E_auto2_t report; /* how HDF5 reported errors before */
+    struct global_heap heap; /* texts of variable length */
+    hid_t access;            /* of datasets: what they keep in other files is looked for beside this one */
+    H5E_auto2_t report;      /* how HDF5 reported errors before */
     void *report_data;
 };
 
@@ -142,6 +145,7 @@ int hdf5_file_open(const char *path, struct hdf5_file **file, struct error *erro
     if (!check_content(path, start, error)) {
         f->id = open_unlocked(path);
         if (f->id >= 0) {
+            global_heap_map(&f->heap, path);
             *file = f;
             return STATUS_OK;
         }
@@ -158,6 +162,7 @@ int hdf5_file_open_image(const char *path, const void *bytes, size_t size, struc
     if (!f)
         return error->status;
     f->id = open_image(bytes, size);
+    global_heap_use(&f->heap, bytes, size);
     if (f->id >= 0) {
         *file = f;
         return STATUS_OK;
@@ -174,6 +179,7 @@ void hdf5_file_close(struct hdf5_file *file) {
         H5Fclose(file->id);
     if (file->access >= 0)
         H5Pclose(file->access);
+    global_heap_close(&file->heap);
     H5Eset_auto2(H5E_DEFAULT, file->report, file->report_data);
     free(file->path);
     free(file);
@@ -210,25 +216,50 @@ void hdf5_names_free(struct hdf5_names *names) {
     *names = (struct hdf5_names){0};
 }
 
-/* `bytes` holds `count` strings as HDF5 left them in memory: pointers, or `size` bytes each. */
-static bool append_names(hid_t type, size_t count, const char *bytes, struct hdf5_names *names) {
+/* Leaves references to texts as they are in the file: HDF5 itself would follow them. */
+static herr_t keep_reference(hid_t from, hid_t to, H5T_cdata_t *data, size_t count, size_t stride, size_t bkg_stride,
+                             void *bytes, void *background, hid_t transfer) {
+    (void)from, (void)to, (void)count, (void)stride, (void)bkg_stride, (void)bytes, (void)background, (void)transfer;
+    data->need_bkg = H5T_BKG_NO;
+    return 0;
+}
+
+/* What elements of an attribute of that type are read as: references if they are of variable length. */
+static hid_t memory_type_of(hid_t type) {
+    if (H5Tget_class(type) != H5T_STRING)
+        return -1;
+    if (H5Tis_variable_str(type) <= 0)
+        return H5Tget_native_type(type, H5T_DIR_ASCEND);
+    hid_t reference = H5Tcreate(H5T_OPAQUE, GLOBAL_HEAP_REFERENCE_SIZE);
+    if (reference >= 0 && H5Tregister(H5T_PERS_SOFT, "reference", type, reference, keep_reference) < 0) {
+        H5Tclose(reference);
+        reference = -1;
+    }
+    return reference;
+}
+
+/* `bytes` holds `count` strings of `size` bytes each, or references to them. */
+static int append_names(const struct hdf5_file *file, hid_t type, size_t count, size_t size, const char *bytes,
+                        struct hdf5_names *names, struct error *error) {
     bool variable = H5Tis_variable_str(type) > 0, blanks = H5Tget_strpad(type) == H5T_STR_SPACEPAD;
-    size_t size = H5Tget_size(type);
     for (size_t i = 0; i < count; i++) {
-        const char *text = variable ? ((const char *const *)bytes)[i] : bytes + i * size;
-        size_t length = !text ? 0 : variable ? strlen(text) : strnlen(text, size);
+        const char *text = bytes + i * size;
+        size_t length = size;
+        if (variable && (!global_heap_find(&file->heap, bytes + i * size, &text, &length) || length > MAX_NAMES_BYTES))
+            return error_set(error, STATUS_USAGE, "is damaged");
+        length = strnlen(text, length);
         while (blanks && length > 0 && text[length - 1] == ' ')
             length--;
-        if (!append_name(names, text ? text : "", length))
-            return false;
+        if (!append_name(names, text, length))
+            return error_memory(error, (double)count * size, "the names of layers");
     }
-    return true;
+    return STATUS_OK;
 }
 
 /* Reads `count` strings of an open attribute. */
-static int read_strings(hid_t attribute, hid_t space, size_t count, struct hdf5_names *names, struct error *error) {
-    hid_t type = H5Aget_type(attribute);
-    hid_t memory_type = H5Tget_class(type) == H5T_STRING ? H5Tget_native_type(type, H5T_DIR_ASCEND) : -1;
+static int read_strings(const struct hdf5_file *file, hid_t attribute, size_t count, struct hdf5_names *names,
+                        struct error *error) {
+    hid_t type = H5Aget_type(attribute), memory_type = type >= 0 ? memory_type_of(type) : -1;
     size_t size = memory_type >= 0 ? H5Tget_size(memory_type) : 0;
     bool sane = size > 0 && count <= MAX_NAMES && size <= MAX_NAMES_BYTES / count;
     char *bytes = sane ? calloc(count, size) : NULL;
@@ -239,11 +270,10 @@ static int read_strings(hid_t attribute, hid_t space, size_t count, struct hdf5_
         status = error_memory(error, (double)count * size, "the names of layers");
     else if (H5Aread(attribute, memory_type, bytes) < 0)
         status = error_set(error, STATUS_USAGE, "can't be read");
-    else if (!append_names(memory_type, count, bytes, names))
-        status = error_memory(error, (double)count * size, "the names of layers");
-    if (bytes && H5Tis_variable_str(memory_type) > 0)
-        H5Dvlen_reclaim(memory_type, space, H5P_DEFAULT, bytes);
+    else
+        status = append_names(file, type, count, size, bytes, names, error);
     free(bytes);
+    H5Tunregister(H5T_PERS_SOFT, "reference", -1, -1, keep_reference);
     if (memory_type >= 0)
         H5Tclose(memory_type);
     if (type >= 0)
@@ -261,7 +291,7 @@ int hdf5_read_names(const struct hdf5_file *file, const char *group, const char 
     if (count < 0)
         status = error_set(&why, STATUS_USAGE, "can't be read");
     else if (count > 0)
-        status = read_strings(id, space, (size_t)count, names, &why);
+        status = read_strings(file, id, (size_t)count, names, &why);
     if (space >= 0)
         H5Sclose(space);
     if (id >= 0)
@@ -379,32 +409,34 @@ static bool has_all_sources(const struct hdf5_file *file, hid_t create, hssize_t
     return points <= 0;
 }
 
+/* Whether so many numbers can come from so many bytes, a chunk at a time: HDF5 makes room for whole chunks. */
+static bool can_hold(hid_t create, hssize_t points, hsize_t stored) {
+    hsize_t chunk[H5S_MAX_RANK], size = 1;
+    int rank = H5Pget_layout(create) == H5D_CHUNKED ? H5Pget_chunk(create, H5S_MAX_RANK, chunk) : 0;
+    for (int i = 0; i < rank; i++)
+        size = chunk[i] < (hsize_t)1 << 32 && size < (hsize_t)1 << 31 ? size * chunk[i] : (hsize_t)1 << 62;
+    return stored > 0 && points >= 0 && (hsize_t)points / MOST_COMPRESSION <= stored &&
+           size / MOST_COMPRESSION <= stored;
+}
+
 /* Whether the values were ever written. */
 static bool has_data(const struct hdf5_file *file, hid_t dataset, hid_t create, hid_t space) {
     if (create >= 0 && space >= 0 && H5Pget_layout(create) == H5D_VIRTUAL)
         return has_all_sources(file, create, H5Sget_simple_extent_npoints(space));
     hssize_t points = space >= 0 ? H5Sget_simple_extent_npoints(space) : -1;
-    hsize_t stored = H5Dget_storage_size(dataset); /* without compression one byte or more for each number */
-    return (stored > 0 && points >= 0 && (hsize_t)points / MOST_COMPRESSION <= stored) ||
-           (create >= 0 && H5Pget_external_count(create) > 0);
-}
-
-/* The name of a filter that the values went through and this HDF5 lacks. */
-static void find_lacking_filter(hid_t create, char name[HDF5_FILTER_SIZE]) {
-    int filters = create >= 0 ? H5Pget_nfilters(create) : 0;
-    for (int i = 0; i < filters && !name[0]; i++) {
-        unsigned flags, config;
-        size_t values = 0;
-        H5Z_filter_t filter = H5Pget_filter2(create, i, &flags, &values, NULL, HDF5_FILTER_SIZE, name, &config);
-        if (filter < 0 || H5Zfilter_avail(filter) > 0)
-            name[0] = '\0';
-        else if (!name[0])
-            snprintf(name, HDF5_FILTER_SIZE, "number %d", filter);
-    }
+    if (create < 0)
+        return false;
+    return can_hold(create, points, H5Dget_storage_size(dataset)) || H5Pget_external_count(create) > 0;
 }
 
 /* h5py has no type for it: Keras writes two opaque bytes. */
 static bool is_bfloat16(hid_t type) { return H5Tget_class(type) == H5T_OPAQUE && H5Tget_size(type) == 2; }
+
+/* Half to quadruple precision; what a damaged file calls longer would take memory without end. */
+static bool is_number(hid_t type) {
+    size_t size = H5Tget_size(type);
+    return H5Tget_class(type) == H5T_FLOAT && size >= 2 && size <= 16;
+}
 
 static bool describe_open(const struct hdf5_file *file, hid_t dataset, struct hdf5_array *array) {
     hid_t space = H5Dget_space(dataset), type = H5Dget_type(dataset), create = H5Dget_create_plist(dataset);
@@ -413,10 +445,9 @@ static bool describe_open(const struct hdf5_file *file, hid_t dataset, struct hd
     for (int i = 0; i < array->rank && i < HDF5_MAX_RANK; i++)
         array->extent[i] = extent[i];
     array->is_bfloat16 = type >= 0 && is_bfloat16(type);
-    array->is_float = type >= 0 && (H5Tget_class(type) == H5T_FLOAT || array->is_bfloat16);
+    array->is_float = type >= 0 && (is_number(type) || array->is_bfloat16);
     array->has_data = has_data(file, dataset, create, space);
     array->bits = type >= 0 ? 8 * H5Tget_size(type) : 0;
-    find_lacking_filter(create, array->lacking_filter);
     if (create >= 0)
         H5Pclose(create);
     if (type >= 0)
@@ -481,16 +512,43 @@ static bool read_numbers(hid_t dataset, size_t count, float *values) {
                   : H5Dread(dataset, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) >= 0;
 }
 
+/* The name of a filter that the values went through and this HDF5 lacks, "" if there is none. */
+static void find_lacking_filter(hid_t dataset, char name[FILTER_SIZE]) {
+    hid_t create = H5Dget_create_plist(dataset);
+    int filters = create >= 0 ? H5Pget_nfilters(create) : 0;
+    for (int i = 0; i < filters && !name[0]; i++) {
+        unsigned flags, config;
+        size_t values = 0;
+        H5Z_filter_t filter = H5Pget_filter2(create, i, &flags, &values, NULL, FILTER_SIZE, name, &config);
+        if (filter < 0 || H5Zfilter_avail(filter) > 0)
+            name[0] = '\0';
+        else if (!name[0])
+            snprintf(name, FILTER_SIZE, "number %d", filter);
+    }
+    if (create >= 0)
+        H5Pclose(create);
+}
+
+static int refuse_values(const struct hdf5_file *file, const char *dataset, hid_t id, struct error *error) {
+    char filter[FILTER_SIZE] = "";
+    if (id >= 0)
+        find_lacking_filter(id, filter);
+    if (filter[0])
+        return error_set(error, STATUS_USAGE,
+                         "%s: %s is compressed by the filter %s, which this HDF5 lacks; save it with gzip or without",
+                         file->path, dataset, filter);
+    return error_set(error, STATUS_USAGE, "%s: %s can't be read, the file is damaged; copy it or download it again",
+                     file->path, dataset);
+}
+
 int hdf5_read_floats(const struct hdf5_file *file, const char *dataset, size_t count, float *values,
                      struct error *error) {
     hid_t id = H5Dopen2(file->id, dataset, file->access);
     bool good = id >= 0 && has_count(id, count) && read_numbers(id, count, values);
+    int status = good ? STATUS_OK : refuse_values(file, dataset, id, error);
     if (id >= 0)
         H5Dclose(id);
-    if (!good)
-        return error_set(error, STATUS_USAGE, "%s: %s can't be read, the file is damaged; copy it or download it again",
-                         file->path, dataset);
-    return STATUS_OK;
+    return status;
 }
 
 const char *hdf5_description(void) { return H5_VERS_INFO; }

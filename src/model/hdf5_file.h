@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { HDF5_MAX_RANK = 4, HDF5_FILTER_SIZE = 32, HDF5_LINK_SIZE = 256 };
+enum { HDF5_MAX_RANK = 4, HDF5_LINK_SIZE = 256 };
 
 struct hdf5_file;
 
@@ -23,9 +23,8 @@ struct hdf5_array {
     size_t extent[HDF5_MAX_RANK]; /* [rank] */
     bool is_float;                /* floating-point numbers of any size and byte order, or bfloat16 */
     bool is_bfloat16;
-    bool has_data;                         /* anything was ever written to it, in whatever file */
-    size_t bits;                           /* of one element */
-    char lacking_filter[HDF5_FILTER_SIZE]; /* without which the values can't be read, "" if none */
+    bool has_data; /* anything was ever written to it, in whatever file */
+    size_t bits;   /* of one element */
 };
 
 /* Opens a file for reading. One that is missing, unreadable, empty, truncated or not HDF5 is STATUS_USAGE with a
@@ -33,7 +32,7 @@ struct hdf5_array {
  */
 int hdf5_file_open(const char *path, struct hdf5_file **file, struct error *error);
 
-/* The same of a file in memory, which is copied; `path` is for messages. */
+/* The same of a file in memory, which must stay until it is closed; `path` is for messages. */
 int hdf5_file_open_image(const char *path, const void *bytes, size_t size, struct hdf5_file **file,
                          struct error *error);
 

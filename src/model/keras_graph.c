@@ -34,7 +34,7 @@ static int prepare_values(struct making *making, struct error *error) {
         making->offset[l] = (int)total;
         total += (size_t)count_calls(&model->layer[l]) * count_outputs(&model->layer[l]);
         if (total > 1 << 24)
-            return error_set(error, STATUS_USAGE, "%s: its description has too many tensors",
+            return error_set(error, STATUS_USAGE, "%s: its description has too many tensors; give a smaller model",
                              hdf5_file_path(making->context->file));
     }
     making->value = malloc((total + 1) * sizeof *making->value);
@@ -122,7 +122,8 @@ static int collect_inputs(const struct making *making, const struct keras_call *
         const struct keras_tensor *tensor = &making->model->tensor[call->first + i];
         const int *value = find_value(making, tensor);
         if (!value) {
-            error_set(error, STATUS_USAGE, "%s: its description reads an output of %.100s that isn't there",
+            error_set(error, STATUS_USAGE,
+                      "%s: its description reads an output of %.100s that isn't there; save the model again",
                       hdf5_file_path(making->context->file), making->model->layer[tensor->layer].name);
             return KERAS_FAILED;
         }
@@ -186,7 +187,8 @@ static int make_layers(const struct making *making, struct error *error) {
             }
     }
     if (left)
-        return error_set(error, STATUS_USAGE, "%s: its description has layers that read each other in a circle",
+        return error_set(error, STATUS_USAGE,
+                         "%s: its description has layers that read each other in a circle; save the model again",
                          hdf5_file_path(making->context->file));
     return STATUS_OK;
 }

@@ -55,10 +55,6 @@ int keras_check_array(const struct hdf5_file *file, const char *layer, const cha
     if (!array->has_data)
         return error_set(error, STATUS_USAGE, "%s: %.100s (%.200s) holds no data; " SAVE_AGAIN, hdf5_file_path(file),
                          layer, path);
-    if (array->lacking_filter[0])
-        return error_set(error, STATUS_USAGE,
-                         "%s: %.100s (%.200s) went through the filter %s, which this HDF5 lacks; save it without",
-                         hdf5_file_path(file), layer, path, array->lacking_filter);
     return STATUS_OK;
 }
 

@@ -312,6 +312,21 @@ static int keep_weighted(const struct hdf5_file *file, const char *root, struct 
     return STATUS_OK;
 }
 
+static int refuse_absent(const struct hdf5_file *file, const char *root, const struct keras_model *model, size_t held,
+                         size_t described, struct error *error) {
+    for (int l = 0; l < model->layers; l++) {
+        char path[KERAS_PATH_SIZE];
+        if (count_weights(&model->layer[l]) &&
+            (!keras_join(path, root, model->layer[l].name) || !hdf5_has_group(file, path)))
+            return error_set(
+                error, STATUS_USAGE,
+                "%s: %.200s is missing or damaged, but the model's description lists it (%zu layers with "
+                "weights are there, %zu described); copy the file again, or give the description of this model",
+                hdf5_file_path(file), model->layer[l].name, held, described);
+    }
+    return STATUS_OK;
+}
+
 /* A description made anew has other names, as Keras counts on: then the layers with weights are the same in number and
  * order. */
 static int find_by_order(const struct hdf5_file *file, const char *root, struct keras_model *model,
@@ -320,10 +335,7 @@ static int find_by_order(const struct hdf5_file *file, const char *root, struct 
     for (int l = 0; l < model->layers; l++)
         described += count_weights(&model->layer[l]) > 0;
     if (described != names->count)
-        return error_set(
-            error, STATUS_USAGE,
-            "%s: holds %zu layers with weights, its description has %zu; give the description of this model",
-            hdf5_file_path(file), names->count, described);
+        return refuse_absent(file, root, model, names->count, described, error);
     size_t next = 0;
     for (int l = 0; l < model->layers; l++)
         if (count_weights(&model->layer[l]) && find_in_group(file, root, names->name[next++], &model->layer[l], error))

@@ -2,6 +2,7 @@
 
 #include "archive.h"
 #include "document.h"
+#include "filteratlas/base/rehearsal.h"
 #include "filteratlas/base/text.h"
 #include "hdf5_file.h"
 #include "keras_graph.h"
@@ -9,6 +10,7 @@
 #include "keras_weights.h"
 
 #include <ctype.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +19,7 @@
 struct source {
     const char *path;
     struct hdf5_file *hdf5;
+    struct archive archive; /* of a .keras file; else empty */
     const struct keras_layout *layout;
     struct document *document; /* NULL: weights alone */
     char version[32];          /* of the Keras that wrote it, "" if it isn't said */
@@ -54,7 +57,7 @@ static int read_config_file(struct source *source, const char *config, struct er
     struct text text = {0};
     struct error why;
     if (text_read_regular(config, &text, &why))
-        return error_set(error, STATUS_USAGE, "%.900s", why.message);
+        return error_set(error, STATUS_USAGE, "%.900s; check what --config says", why.message);
     int status = document_parse(text.bytes, text.size, config, &source->document, error);
     text_free(&text);
     return status;
@@ -72,21 +75,20 @@ static int read_attribute(struct source *source, struct error *error) {
 }
 
 static int open_archive(struct source *source, const char *config, struct error *error) {
-    struct archive archive;
-    if (archive_read(source->path, &archive, error))
+    struct archive *archive = &source->archive;
+    if (archive_read(source->path, archive, error))
         return error->status;
     int status = config ? read_config_file(source, config, error)
-                        : parse_config(source, archive.config, archive.config_size, "config.json", error);
+                        : parse_config(source, archive->config, archive->config_size, "config.json", error);
     struct document *metadata = NULL;
     struct error ignored;
-    if (!status && archive.metadata &&
-        !document_parse(archive.metadata, archive.metadata_size, "", &metadata, &ignored)) {
+    if (!status && archive->metadata &&
+        !document_parse(archive->metadata, archive->metadata_size, "", &metadata, &ignored)) {
         copy_text(document_text(document_get(metadata, "keras_version")), source->version, sizeof source->version);
         document_free(metadata);
     }
     if (!status)
-        status = hdf5_file_open_image(source->path, archive.weights, archive.weights_size, &source->hdf5, error);
-    archive_free(&archive);
+        status = hdf5_file_open_image(source->path, archive->weights, archive->weights_size, &source->hdf5, error);
     return status;
 }
 
@@ -100,6 +102,7 @@ static int open_source(struct source *source, const char *config, struct error *
 
 static void close_source(struct source *source) {
     hdf5_file_close(source->hdf5);
+    archive_free(&source->archive);
     document_free(source->document);
 }
 
@@ -151,6 +154,8 @@ static int read_source(struct source *source, bool without_top, struct model_fil
     return keras_vgg_read(source->hdf5, source->layout, source->backend, result, error);
 }
 
+/* --- The module -------------------------------------------------------------------------------------------------- */
+
 /* Names come from the file: what would steer a terminal does not reach it. */
 static void make_printable(char *message) {
     for (char *c = message; *c; c++)
@@ -158,14 +163,37 @@ static void make_printable(char *message) {
             *c = '?';
 }
 
+/* What one reading is told and gives. */
+struct reading {
+    const char *path, *config;
+    bool without_top;
+    struct model_file *model;
+    struct error *error;
+};
+
+static int read_all(const struct reading *reading) {
+    struct source source = {.path = reading->path};
+    *reading->model = (struct model_file){0};
+    int status = open_source(&source, reading->config, reading->error);
+    if (!status)
+        status = read_source(&source, reading->without_top, reading->model, reading->error);
+    close_source(&source);
+    return status;
+}
+
+static void rehearse(void *context) { read_all(context); }
+
 int model_file_read(const char *path, const char *config, bool without_top, struct model_file *model,
                     struct error *error) {
-    struct source source = {.path = path};
+    enum { MOST_SECONDS = 60 };
+    struct reading reading = {path, config, without_top, model, error};
+    int signal, status;
     *model = (struct model_file){0};
-    int status = open_source(&source, config, error);
-    if (!status)
-        status = read_source(&source, without_top, model, error);
-    close_source(&source);
+    if (rehearsal_survives(rehearse, &reading, MOST_SECONDS, &signal))
+        status = read_all(&reading);
+    else
+        status = error_set(error, STATUS_USAGE, "%s: is damaged (HDF5 %s over it); copy it or download it again", path,
+                           signal == SIGXCPU || signal == SIGKILL ? "comes to no end" : "breaks down");
     if (status) {
         make_printable(error->message);
         graph_free(&model->graph);

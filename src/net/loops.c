@@ -155,28 +155,41 @@ static void keep_greater(size_t count, const float *values, uint32_t place, floa
 
 /* --- Blocks that stay in registers */
 
-enum { BLOCK = 32, PARTS = 16 };
+enum { PARTS = 16 };
 
-static inline void add_block(const struct loop_tap *taps, int tap_count, const float *values, const float *weights,
-                             const float *start, size_t count, float *out) {
-    float sums[BLOCK] = {0};
-    for (size_t c = 0; start && c < count; c++)
-        sums[c] = start[c];
-    for (int t = 0; t < tap_count; t++) {
-        const float *v = values + taps[t].value, *w = weights + taps[t].weight;
-        for (size_t c = 0; c < count; c++)
-            sums[c] += v[c] * w[c];
-    }
-    memcpy(out, sums, count * sizeof *out);
-}
+/* Sixteen values wherever they stand; in registers of whatever size there are. */
+typedef float sixteen __attribute__((vector_size(4 * PARTS), aligned(4), may_alias));
 
+static inline sixteen load(const float *p) { return *(const sixteen *)p; }
+
+static inline void store(float *p, sixteen x) { *(sixteen *)p = x; }
+
+/* Blocks of 32 channels, then one of 16, then what is left. */
 static void add_taps(const struct loop_tap *taps, int tap_count, const float *values, const float *weights,
                      const float *start, size_t count, float *out) {
     size_t c = 0;
-    for (; c + BLOCK <= count; c += BLOCK)
-        add_block(taps, tap_count, values + c, weights + c, start ? start + c : NULL, BLOCK, out + c);
-    if (c < count)
-        add_block(taps, tap_count, values + c, weights + c, start ? start + c : NULL, count - c, out + c);
+    for (; c + 2 * PARTS <= count; c += 2 * PARTS) {
+        sixteen first = start ? load(start + c) : (sixteen){0}, second = start ? load(start + c + PARTS) : (sixteen){0};
+        for (int t = 0; t < tap_count; t++) {
+            const float *v = values + taps[t].value + c, *w = weights + taps[t].weight + c;
+            first += load(v) * load(w);
+            second += load(v + PARTS) * load(w + PARTS);
+        }
+        store(out + c, first);
+        store(out + c + PARTS, second);
+    }
+    for (; c + PARTS <= count; c += PARTS) {
+        sixteen sum = start ? load(start + c) : (sixteen){0};
+        for (int t = 0; t < tap_count; t++)
+            sum += load(values + taps[t].value + c) * load(weights + taps[t].weight + c);
+        store(out + c, sum);
+    }
+    for (; c < count; c++) {
+        float sum = start ? start[c] : 0;
+        for (int t = 0; t < tap_count; t++)
+            sum += values[taps[t].value + c] * weights[taps[t].weight + c];
+        out[c] = sum;
+    }
 }
 
 static float dot(size_t count, const float *a, const float *b) {
