@@ -155,35 +155,48 @@ static void keep_greater(size_t count, const float *values, uint32_t place, floa
 
 /* --- Blocks that stay in registers */
 
-enum { PARTS = 16 };
+#if defined(__AVX512F__)
+enum { LANES = 16 };
+#elif defined(__AVX2__)
+enum { LANES = 8 };
+#else
+enum { LANES = 4 };
+#endif
 
-/* Sixteen values wherever they stand; in registers of whatever size there are. */
-typedef float sixteen __attribute__((vector_size(4 * PARTS), aligned(4), may_alias));
+enum { PARTS = 16, VECTORS = 4 };
 
-static inline sixteen load(const float *p) { return *(const sixteen *)p; }
+#define INLINE static inline __attribute__((always_inline))
+#define UNROLL _Pragma("GCC unroll 4")
 
-static inline void store(float *p, sixteen x) { *(sixteen *)p = x; }
+typedef float vec __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 
-/* Blocks of 32 channels, then one of 16, then what is left. */
+INLINE vec load(const float *p) { return *(const vec *)p; }
+
+/* `vectors` vectors of channels. */
+INLINE void add_block(int vectors, const struct loop_tap *taps, int tap_count, const float *values,
+                      const float *weights, const float *start, float *out) {
+    vec sum[VECTORS];
+    UNROLL
+    for (int i = 0; i < vectors; i++)
+        sum[i] = start ? load(start + i * LANES) : (vec){0};
+    for (int t = 0; t < tap_count; t++) {
+        const float *v = values + taps[t].value, *w = weights + taps[t].weight;
+        UNROLL
+        for (int i = 0; i < vectors; i++)
+            sum[i] += load(v + i * LANES) * load(w + i * LANES);
+    }
+    UNROLL
+    for (int i = 0; i < vectors; i++)
+        *(vec *)(out + i * LANES) = sum[i];
+}
+
 static void add_taps(const struct loop_tap *taps, int tap_count, const float *values, const float *weights,
                      const float *start, size_t count, float *out) {
     size_t c = 0;
-    for (; c + 2 * PARTS <= count; c += 2 * PARTS) {
-        sixteen first = start ? load(start + c) : (sixteen){0}, second = start ? load(start + c + PARTS) : (sixteen){0};
-        for (int t = 0; t < tap_count; t++) {
-            const float *v = values + taps[t].value + c, *w = weights + taps[t].weight + c;
-            first += load(v) * load(w);
-            second += load(v + PARTS) * load(w + PARTS);
-        }
-        store(out + c, first);
-        store(out + c + PARTS, second);
-    }
-    for (; c + PARTS <= count; c += PARTS) {
-        sixteen sum = start ? load(start + c) : (sixteen){0};
-        for (int t = 0; t < tap_count; t++)
-            sum += load(values + taps[t].value + c) * load(weights + taps[t].weight + c);
-        store(out + c, sum);
-    }
+    for (; c + VECTORS * LANES <= count; c += VECTORS * LANES)
+        add_block(VECTORS, taps, tap_count, values + c, weights + c, start ? start + c : NULL, out + c);
+    for (; c + LANES <= count; c += LANES)
+        add_block(1, taps, tap_count, values + c, weights + c, start ? start + c : NULL, out + c);
     for (; c < count; c++) {
         float sum = start ? start[c] : 0;
         for (int t = 0; t < tap_count; t++)
