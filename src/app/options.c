@@ -27,8 +27,8 @@
 const struct row option_rows[OPTION_ROWS] = {
     {"weights", 0, TYPE_TEXT, GROUP_FILES, RENDER | PLAN, FIELD(weights), "FILE", NONE, 0, 0,
      "the network: a Keras HDF5 file; rank 0 reads it"},
-    {"out", 0, TYPE_TEXT, GROUP_FILES, RENDER | STITCH, FIELD(out), "DIR", NONE, 0, 0,
-     "the atlas: a folder that render makes or continues"},
+    {"out", 0, TYPE_TEXT, GROUP_FILES, RENDER | PLAN | STITCH, FIELD(out), "DIR", NONE, 0, 0,
+     "the atlas: a folder that render makes or continues; plan measures its disk"},
     {"recipe", 0, TYPE_CHOICE, GROUP_RECIPE, RENDER | PLAN, FIELD(recipe), "keras|fourier", BOTH("keras"), 0, 0,
      "Keras's example, or legible waves"},
     {"size", 0, TYPE_SIZE, GROUP_JOB, RENDER | PLAN, FIELD(size), "W[xH]", EACH("412", "224"), 1, 16384,

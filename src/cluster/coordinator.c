@@ -517,7 +517,7 @@ int coordinator_make(const struct coordinator_job *job, double time, struct coor
     *c = (struct coordinator){.job = *job,
                               .ranks = job->schedule->ranks,
                               .now = time,
-                              .awake = {.looked = time},
+                              .awake = {.looked = time, .most = job->stop.silence < INFINITY ? AWAKE_MOST : INFINITY},
                               .drop_at = INFINITY,
                               .give_up_at = INFINITY,
                               .abort_at = INFINITY};

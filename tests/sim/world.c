@@ -470,6 +470,7 @@ static void make_ranks(struct world *w) {
     bool knows = random_chance(&w->random, 0.7);
     for (int r = 0; r < w->ranks; r++) {
         struct rank *rank = &w->rank[r];
+        rank->awake.most = AWAKE_MOST;
         rank->speed = random_between(&w->random, 0.8, 1.5);
         rank->trial = knows ? rank->speed : 0;
         w->leader[r] = r / per_node * per_node;
