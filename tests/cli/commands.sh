@@ -170,7 +170,7 @@ check "plan: slices of units that are wanted in part add up" slices_hold "$TEMPO
 # disk MILLISECONDS: whether plan finds that a disk with such flushes limits 64 ranks.
 disk() {
     mkdir "$TEMPORARY/disk$1"
-    FAULTS_FSYNC=$1 LD_PRELOAD=$BUILD/tests/faults.so "$FILTERATLAS" plan --weights "$WEIGHTS" --speed 300 --ranks 64 --size 64 \
+    FAULTS_FSYNC=$1 LD_PRELOAD=$BUILD/tests/faults.so "$FILTERATLAS" plan --weights "$WEIGHTS" --speed 300 --ranks 64 --size 64 --upscaling-steps 1 \
         --out "$TEMPORARY/disk$1/atlas" >"$TEMPORARY/plan"
     grep -q '^ *64 ranks: .*the disk limits it' "$TEMPORARY/plan"
 }
