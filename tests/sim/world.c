@@ -133,10 +133,24 @@ static void begin_work(struct world *w, int rank, const struct order *order) {
     double seconds = order->kind == ORDER_DRAW ? order->unit.cost * r->speed * random_between(&w->random, 0.7, 1)
                                                : random_between(&w->random, 0.05, 3);
     r->finish = w->now + seconds;
+    r->owed = 0;
     if (r->stuck)
         w->idle_from = w->now;
     else
         happen(w, r->finish, (struct happening){.kind = HAPPENS_WORK, .rank = rank, .work = r->work});
+}
+
+/* Whether work that would be done by now isn't, since its rank has slept meanwhile. */
+static bool is_owed(const struct world *w, const struct happening *h) {
+    const struct rank *r = &w->rank[h->rank];
+    return h->kind == HAPPENS_WORK && h->work == r->work && r->owed > 0;
+}
+
+static void work_on(struct world *w, int rank) {
+    struct rank *r = &w->rank[rank];
+    r->finish = w->now + r->owed;
+    r->owed = 0;
+    happen(w, r->finish, (struct happening){.kind = HAPPENS_WORK, .rank = rank, .work = r->work});
 }
 
 static void take_order(struct world *w, int rank, const struct order *order) {
@@ -283,9 +297,9 @@ static void take_signal(struct world *w, int i) {
 /* Trouble ---------------------------------------------------------------------------------------------------------- */
 
 static void fall_asleep(const struct world *w, struct rank *r, double until) {
-    if (r->asleep <= w->now)
-        r->fell_asleep = w->now;
-    r->asleep = fmax(r->asleep, until);
+    double awake = fmax(r->asleep, w->now);
+    r->owed += fmax(until - awake, 0);
+    r->asleep = fmax(until, awake);
 }
 
 static void look_for_trouble(struct world *w) {
@@ -309,17 +323,16 @@ static void look_for_trouble(struct world *w) {
     }
 }
 
-/* When the process that a happening is for stands still, it comes later, after all that came before; its own work is
- * then still to be done. */
+/* When the process that a happening is for stands still, it comes later, after all that came before. */
 static bool is_put_off(struct world *w, const struct happening *h) {
     bool of_0 = h->kind == HAPPENS_TURN || h->kind == HAPPENS_EVENT || h->kind == HAPPENS_FLUSHED;
     if (h->kind == HAPPENS_TROUBLE || h->kind == HAPPENS_SIGNAL)
         return false;
     const struct rank *r = &w->rank[of_0 ? 0 : h->rank];
-    if (w->now >= r->asleep)
+    if (w->now >= r->asleep || is_owed(w, h))
         return false;
     struct happening later = *h;
-    later.time = r->asleep + (h->kind == HAPPENS_WORK ? h->time - r->fell_asleep : 0);
+    later.time = r->asleep;
     if (later.time < INFINITY)
         put(w, later);
     return true;
@@ -343,7 +356,9 @@ static void live(struct world *w, const struct happening *h) {
             take_order(w, h->rank, &h->order);
         break;
     case HAPPENS_WORK:
-        if (!is_void && !r->stuck)
+        if (is_owed(w, h))
+            work_on(w, h->rank);
+        else if (!is_void && !r->stuck)
             finish_work(w, h->rank);
         break;
     case HAPPENS_REACTION:
