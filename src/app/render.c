@@ -33,7 +33,7 @@ static int compare_kernels(const struct run *run, struct error *error) {
 
 /* Pictures that may wait for the disk: what rank 0 has room for, after all that the ranks of its node take. */
 static size_t queue_bytes(void) {
-    static const double share = 1.0 / 8, least = 64 << 20, most = 1 << 30;
+    static const double share = 1.0 / 8, least = 64 << 20, most = COORDINATOR_QUEUE_BYTES;
     double available = (double)sysconf(_SC_AVPHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
     return (size_t)fmin(fmax(share * available, least), most);
 }
@@ -146,5 +146,9 @@ int app_render(int argc, char **argv) {
         report_error(&error);
     run_free(&run);
     cluster_end(&run.cluster);
+    if (run.abandoned) {
+        fflush(NULL);
+        _exit(status);
+    }
     return status;
 }

@@ -3,14 +3,18 @@
 #ifndef AWAKE_H
 #define AWAKE_H
 
-/* Starts as {.looked = the clock now}. */
+/* Seconds between two looks of a process that is awake, at most: it looks many times in that. */
+#define AWAKE_MOST 1.0
+
+/* Starts as {.looked = the clock now, .most = AWAKE_MOST}; .most INFINITY: it never sleeps. */
 struct awake {
+    double most;
     double looked;  /* the clock at the last look, seconds */
     double seconds; /* lived through */
 };
 
-/* A look at the clock: what has passed since the last one counts, but for at most a second, since an awake process
- * looks many times in that. Returns the seconds that do not count. */
+/* A look at the clock: what has passed since the last one counts, but for no more than `most`. Returns the seconds that
+ * do not count. */
 double awake_look(struct awake *awake, double clock);
 
 #endif

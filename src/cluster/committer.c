@@ -315,10 +315,14 @@ int committer_start(const struct store *store, const struct vgg *net, int epochs
     return c->threads ? STATUS_OK : error->status;
 }
 
-void committer_add(struct committer *c, struct commit *commit) {
-    commit->since = clock_now();
+void committer_add(struct committer *c, struct commit *commit) { committer_add_all(c, &commit, 1); }
+
+void committer_add_all(struct committer *c, struct commit *const *commits, int count) {
     pthread_mutex_lock(&c->mutex);
-    queue_put(&c->queue, commit);
+    for (int i = 0; i < count; i++) {
+        commits[i]->since = clock_now();
+        queue_put(&c->queue, commits[i]);
+    }
     pthread_cond_broadcast(&c->changed);
     pthread_mutex_unlock(&c->mutex);
 }

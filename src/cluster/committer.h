@@ -33,8 +33,9 @@ struct committer;
 int committer_start(const struct store *store, const struct vgg *net, int epochs, struct committer **committer,
                     struct error *error);
 
-/* Hands in a commit, which is the committer's until it comes back. Returns at once. */
+/* Hands in commits, which are the committer's until they come back. Returns at once. */
 void committer_add(struct committer *committer, struct commit *commit);
+void committer_add_all(struct committer *committer, struct commit *const *commits, int count);
 
 /* A commit that is done, durably or not; NULL if there is none. The caller frees it with commit_free. */
 struct commit *committer_take(struct committer *committer);

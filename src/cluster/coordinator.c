@@ -148,7 +148,7 @@ static void stop_at_deadline(struct coordinator *c, double grace) { stop(c, grac
 
 /* A second signal while stopping means: at once. What was drawn is still committed, if the disk takes it soon. */
 static void stop_for_signal(struct coordinator *c, int signal) {
-    static const double sigterm_grace = 1; /* mpirun kills about 2 s after it has passed on SIGTERM */
+    static const double sigterm_grace = 0.5; /* mpirun kills about 2 s after it has passed on SIGTERM */
     static const double commit_grace = 0.5;
     double grace = c->job.stop.grace;
     if (signal == c->signal)
@@ -328,7 +328,7 @@ static void take_ready(struct coordinator *c, int rank, const struct event *even
 static void take_filter(struct coordinator *c, int rank, const struct event *event) {
     struct peer *peer = &c->peer[rank];
     int bit = event->filter - peer->unit.index * c->job.schedule->list->batch;
-    uint64_t filter = bit >= 0 && bit < SCHEDULE_MAX_BATCH ? (uint64_t)1 << bit : 0;
+    uint64_t filter = bit >= 0 && bit < ASCENT_MAX_BATCH ? (uint64_t)1 << bit : 0;
     if (peer->state != PEER_DRAWING || !(peer->unit.wanted & filter & ~peer->received)) {
         protocol_broken(c, rank, "sends a filter that it was not to draw");
         return;
@@ -517,7 +517,7 @@ int coordinator_make(const struct coordinator_job *job, double time, struct coor
     *c = (struct coordinator){.job = *job,
                               .ranks = job->schedule->ranks,
                               .now = time,
-                              .awake = {.looked = time},
+                              .awake = {.looked = time, .most = job->stop.silence < INFINITY ? AWAKE_MOST : INFINITY},
                               .drop_at = INFINITY,
                               .give_up_at = INFINITY,
                               .abort_at = INFINITY};

@@ -100,7 +100,8 @@ static bool receive_order(struct relay *relay) {
 
 void relay_run(const struct cluster *cluster, struct link *link, double silence) {
     double last = clock_now();
-    struct relay relay = {.cluster = cluster, .link = link, .silence = silence, .awake = {.looked = last}};
+    struct relay relay = {
+        .cluster = cluster, .link = link, .silence = silence, .awake = {.looked = last, .most = AWAKE_MOST}};
     while (!relay.ended) {
         double now = clock_now();
         awake_look(&relay.awake, now);

@@ -87,7 +87,7 @@ static void ask(struct world *w, int rank) {
 
 static void send_unit(struct world *w, int rank) {
     const struct unit *unit = &w->rank[rank].order.unit;
-    int filters[SCHEDULE_MAX_BATCH], count = unit_filters(unit, w->list.batch, filters);
+    int filters[ASCENT_MAX_BATCH], count = unit_filters(unit, w->list.batch, filters);
     for (int i = 0; i < count; i++) {
         size_t bytes = random_chance(&w->random, 0.2) ? 0 : 1000 + (size_t)random_below(&w->random, 1000);
         report(w, rank, (struct event){.kind = EVENT_FILTER, .filter = filters[i], .bytes = bytes});
@@ -133,10 +133,24 @@ static void begin_work(struct world *w, int rank, const struct order *order) {
     double seconds = order->kind == ORDER_DRAW ? order->unit.cost * r->speed * random_between(&w->random, 0.7, 1)
                                                : random_between(&w->random, 0.05, 3);
     r->finish = w->now + seconds;
+    r->owed = 0;
     if (r->stuck)
         w->idle_from = w->now;
     else
         happen(w, r->finish, (struct happening){.kind = HAPPENS_WORK, .rank = rank, .work = r->work});
+}
+
+/* Whether work that would be done by now isn't, since its rank has slept meanwhile. */
+static bool is_owed(const struct world *w, const struct happening *h) {
+    const struct rank *r = &w->rank[h->rank];
+    return h->kind == HAPPENS_WORK && h->work == r->work && r->owed > 0;
+}
+
+static void work_on(struct world *w, int rank) {
+    struct rank *r = &w->rank[rank];
+    r->finish = w->now + r->owed;
+    r->owed = 0;
+    happen(w, r->finish, (struct happening){.kind = HAPPENS_WORK, .rank = rank, .work = r->work});
 }
 
 static void take_order(struct world *w, int rank, const struct order *order) {
@@ -202,7 +216,7 @@ static void flush(struct world *w) {
 }
 
 static void put_on_shelf(struct world *w, const struct unit *unit) {
-    int filters[SCHEDULE_MAX_BATCH], count = unit_filters(unit, w->list.batch, filters);
+    int filters[ASCENT_MAX_BATCH], count = unit_filters(unit, w->list.batch, filters);
     for (int i = 0; i < count; i++)
         if (++w->shelf->times[unit->layer][filters[i]] > 1)
             world_wrong(w, "filter %d of layer %d is committed twice", filters[i], unit->layer);
@@ -283,9 +297,9 @@ static void take_signal(struct world *w, int i) {
 /* Trouble ---------------------------------------------------------------------------------------------------------- */
 
 static void fall_asleep(const struct world *w, struct rank *r, double until) {
-    if (r->asleep <= w->now)
-        r->fell_asleep = w->now;
-    r->asleep = fmax(r->asleep, until);
+    double awake = fmax(r->asleep, w->now);
+    r->owed += fmax(until - awake, 0);
+    r->asleep = fmax(until, awake);
 }
 
 static void look_for_trouble(struct world *w) {
@@ -309,17 +323,16 @@ static void look_for_trouble(struct world *w) {
     }
 }
 
-/* When the process that a happening is for stands still, it comes later, after all that came before; its own work is
- * then still to be done. */
+/* When the process that a happening is for stands still, it comes later, after all that came before. */
 static bool is_put_off(struct world *w, const struct happening *h) {
     bool of_0 = h->kind == HAPPENS_TURN || h->kind == HAPPENS_EVENT || h->kind == HAPPENS_FLUSHED;
     if (h->kind == HAPPENS_TROUBLE || h->kind == HAPPENS_SIGNAL)
         return false;
     const struct rank *r = &w->rank[of_0 ? 0 : h->rank];
-    if (w->now >= r->asleep)
+    if (w->now >= r->asleep || is_owed(w, h))
         return false;
     struct happening later = *h;
-    later.time = r->asleep + (h->kind == HAPPENS_WORK ? h->time - r->fell_asleep : 0);
+    later.time = r->asleep;
     if (later.time < INFINITY)
         put(w, later);
     return true;
@@ -343,7 +356,9 @@ static void live(struct world *w, const struct happening *h) {
             take_order(w, h->rank, &h->order);
         break;
     case HAPPENS_WORK:
-        if (!is_void && !r->stuck)
+        if (is_owed(w, h))
+            work_on(w, h->rank);
+        else if (!is_void && !r->stuck)
             finish_work(w, h->rank);
         break;
     case HAPPENS_REACTION:
@@ -402,7 +417,7 @@ static void make_list(struct world *w) {
                                  .batch = shelf->batch};
     for (int l = 0; l < shelf->layers; l++) {
         double base = random_between(&w->random, 0.05, 1);
-        for (int n = 1; n <= SCHEDULE_MAX_BATCH; n++)
+        for (int n = 1; n <= ASCENT_MAX_BATCH; n++)
             w->list.costs.seconds[l][n] = base * (0.3 + 0.7 * n);
         for (int u = 0; u < units; u++) {
             struct unit unit = {.layer = l, .index = u};
@@ -470,6 +485,7 @@ static void make_ranks(struct world *w) {
     bool knows = random_chance(&w->random, 0.7);
     for (int r = 0; r < w->ranks; r++) {
         struct rank *rank = &w->rank[r];
+        rank->awake.most = AWAKE_MOST;
         rank->speed = random_between(&w->random, 0.8, 1.5);
         rank->trial = knows ? rank->speed : 0;
         w->leader[r] = r / per_node * per_node;

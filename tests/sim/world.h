@@ -56,7 +56,7 @@ struct rank {
     int work;             /* counts orders: a happening of an older one is void */
     double speed, trial;  /* seconds per cost, and what it believes */
     double asleep;        /* until then the process stands still */
-    double fell_asleep;   /* when it last began to */
+    double owed;          /* seconds that it has slept through at the work in hand */
     double to_rank, to_0; /* when the last message arrives */
     bool dead, stuck, cancelled;
     bool due; /* a sign of life is unanswered */

@@ -83,6 +83,9 @@ struct actions {
     int count, capacity;
 };
 
+/* Pictures that may wait for the disk on a machine with memory enough. */
+#define COORDINATOR_QUEUE_BYTES ((size_t)1 << 30)
+
 /* Times in seconds of the clock that is given to coordinator_step. */
 struct coordinator_job {
     struct stop_rules stop;
