@@ -21,7 +21,7 @@ static const double WAVE_FLOPS = 211e9;  /* per second */
 static const double WAVE_PIXEL = 5.5e-9; /* seconds per pixel and channel */
 
 /* Of other networks, beside the rates above; fitted as cost_fit says in tests/bench/resnet.c. */
-static const double TAP_FLOPS = 16e9, MOVED_BYTES = 30e9; /* per second */
+static const double DEPTHWISE_FLOPS = 40e9, TAP_FLOPS = 6e9, MOVED_BYTES = 30e9, SLOPE = 1e-9; /* per second */
 
 static int tiles(enum winograd_tile tile, int height, int width) {
     int m = tile == WINOGRAD_F4 ? 4 : 6;
@@ -91,7 +91,7 @@ void costs_make(const struct vgg *net, const struct ascent_job *job, struct cost
 /* What the network takes, for `count` pictures in groups of nearly equal size. */
 static double work_seconds(const struct executor_work *work, int count) {
     double groups = ceil((double)count / work->together);
-    double each = work->products / PRODUCT_FLOPS + work->taps / TAP_FLOPS + work->moved / MOVED_BYTES +
+    double each = work->products / PRODUCT_FLOPS + work->depthwise / DEPTHWISE_FLOPS + work->channel / TAP_FLOPS + work->slopes * SLOPE + work->moved / MOVED_BYTES +
                   work->tables / TABLE_BYTES;
     for (int tile = 0; tile < 2; tile++)
         each += work->transforms[tile] * TRANSFORM[tile];

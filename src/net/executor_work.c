@@ -49,8 +49,8 @@ static struct cost cost_of_products(const struct operation_call *call, bool tran
 
 static struct cost cost_of_depthwise(const struct operation_call *call) {
     const struct graph_node *node = operation_node(call->operation);
-    return (struct cost){.work.taps = BOTH_WAYS * 2.0 * node->kernel[0] * node->kernel[1] * positions_of(&call->out) *
-                                      call->out.stride};
+    return (struct cost){.work.depthwise = BOTH_WAYS * 2.0 * node->kernel[0] * node->kernel[1] *
+                                           positions_of(&call->out) * call->out.stride};
 }
 
 /* What passes over maps reads and writes inputs and output, both ways. */
@@ -76,12 +76,16 @@ static struct cost cost_of_step(const struct executor *e, struct plan *plan, int
     else if (kind == &depthwise_convolution)
         cost = cost_of_depthwise(&call);
     cost.work.moved += moved_bytes(e, plan, i);
+    if (activation_note_bytes(&call.operation->activation) == sizeof(float))
+        cost.work.slopes = (double)map_floats(&call.out, 1);
     return cost;
 }
 
 static void add_work(const struct executor_work *from, struct executor_work *to) {
     to->products += from->products;
-    to->taps += from->taps;
+    to->depthwise += from->depthwise;
+    to->channel += from->channel;
+    to->slopes += from->slopes;
     to->moved += from->moved;
     for (int tile = 0; tile < 2; tile++)
         to->transforms[tile] += from->transforms[tile];
@@ -95,7 +99,7 @@ static struct cost cost_of_target(const struct executor *e, struct plan *plan) {
     call.out = plan_target_map(e, plan);
     struct window w = operation_window(call.operation, call.in, &call.out);
     double inputs = call.operation->kind == &depthwise_convolution ? 1 : call.in->stride;
-    return (struct cost){.work.taps = BOTH_WAYS * 2 * positions_of(&call.out) * w.kernel[0] * w.kernel[1] * inputs};
+    return (struct cost){.work.channel = BOTH_WAYS * 2 * positions_of(&call.out) * w.kernel[0] * w.kernel[1] * inputs};
 }
 
 int executor_count_work(const struct executor *e, int layer, int octave, struct executor_work *work,

@@ -2,6 +2,7 @@
  * whatever stands behind their layers. */
 #include "ascent/noise.h"
 #include "filteratlas/ascent/ascent.h"
+#include "filteratlas/ascent/cost.h"
 #include "filteratlas/base/huge_pages.h"
 #include "filteratlas/model/model_file.h"
 #include "filteratlas/net/gemm.h"
@@ -277,6 +278,59 @@ static void a_grey_picture_has_the_noise_of_one_channel(void **state) {
     graph_free(&graph);
 }
 
+/* --- Costs -------------------------------------------------------------------------------------------------------- */
+
+static double cost_of(const struct drawing *d, const struct ascent_job *job, int layer, int count) {
+    struct error error;
+    double seconds;
+    check(cost_graph_filters(d->executor, job, layer, count, &seconds, &error), &error);
+    return seconds;
+}
+
+static void a_vgg_costs_what_it_did(void **state) {
+    (void)state;
+    static struct costs costs;
+    struct ascent_job job = job_of(RECIPE_FOURIER);
+    struct weights weights;
+    struct model_file model;
+    struct error error;
+    check(weights_read(DEMO, NULL, &weights, &error), &error);
+    check(model_file_read(DEMO, NULL, false, &model, &error), &error);
+    int node = graph_find(&model.graph, "block4_conv1"), layer = vgg_find(&weights.net, "block4_conv1");
+    struct drawing d = begin(&model.graph, &job, node, 1);
+    costs_make(&weights.net, &job, &costs);
+    for (int count = 1; count <= 8; count++)
+        assert_true(cost_of(&d, &job, node, count) == costs.seconds[layer][count]);
+    end(&d);
+    graph_free(&model.graph);
+    weights_free(&weights);
+}
+
+/* Deeper layers, more filters and larger pictures cost more; filters together no more than alone. */
+static void costs_grow_with_the_work(void **state) {
+    (void)state;
+    struct graph graph;
+    struct ascent_job small = job_of(RECIPE_KERAS), large = small;
+    octaves_make(2 * SIZE, 2 * SIZE, 1.2, 2, &large.octaves);
+    int first = build_convolution(&graph, build_start(&graph, 3), 3, 16);
+    int second = build_convolution(&graph, build_activation(&graph, first, GRAPH_SWISH), 3, 16);
+    int third = build_convolution(&graph, build_activation(&graph, second, GRAPH_RELU), 1, 16);
+    build_finish(&graph);
+    struct drawing a = begin(&graph, &small, first, 1), b = begin(&graph, &small, second, 1);
+    struct drawing c = begin(&graph, &small, third, 1), d = begin(&graph, &large, third, 1);
+    assert_true(cost_of(&a, &small, first, 1) > 0);
+    assert_true(cost_of(&b, &small, second, 1) > cost_of(&a, &small, first, 1));
+    assert_true(cost_of(&c, &small, third, 1) > cost_of(&a, &small, first, 1));
+    assert_true(cost_of(&d, &large, third, 1) > 2 * cost_of(&c, &small, third, 1));
+    assert_true(cost_of(&c, &small, third, 8) > 4 * cost_of(&c, &small, third, 1));
+    assert_true(cost_of(&c, &small, third, 8) <= 8 * cost_of(&c, &small, third, 1) * (1 + 1e-9));
+    end(&a);
+    end(&b);
+    end(&c);
+    end(&d);
+    graph_free(&graph);
+}
+
 static int set_up(void **state) {
     (void)state;
     gemm_use_one_thread();
@@ -291,6 +345,8 @@ int main(void) {
         cmocka_unit_test(a_filter_without_gradient_is_dead),
         cmocka_unit_test(other_channels_are_refused),
         cmocka_unit_test(a_grey_picture_has_the_noise_of_one_channel),
+        cmocka_unit_test(a_vgg_costs_what_it_did),
+        cmocka_unit_test(costs_grow_with_the_work),
     };
     return cmocka_run_group_tests(tests, set_up, NULL);
 }

@@ -4,6 +4,7 @@
 #include "filteratlas/base/huge_pages.h"
 #include "filteratlas/net/executor.h"
 #include "graph_builder.h"
+#include "net/executor_parts.h"
 #include "twin.h"
 
 /* clang-format off */
@@ -11,6 +12,7 @@
 #include <stdarg.h>
 #include <cmocka.h>
 /* clang-format on */
+#include <fenv.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -102,6 +104,13 @@ static struct wanted ask_twin(const struct graph *graph, int height, int width, 
     return w;
 }
 
+/* Memory holds NaN, which would go into the results, and into the processor's flags, if anything read what it has not
+ * written. */
+static void spoil(struct machine *m) {
+    memset(m->memory->arena, 255, m->memory->bytes);
+    feclearexcept(FE_ALL_EXCEPT);
+}
+
 static void compare(const struct graph *graph, const struct wanted *w, const char *kernels, const char *what) {
     const int size[2] = {w->height, w->width};
     struct octaves octaves = sizes(1, &size);
@@ -109,7 +118,10 @@ static void compare(const struct graph *graph, const struct wanted *w, const cha
     struct machine m = make_machine(graph, &octaves, layers, kernels, 1);
     float *gradient = guarded_floats(w->count);
     struct network_picture picture = {.filter = w->channel, .x = w->x, .gradient = gradient};
+    spoil(&m);
     assert_true(executor_gradients(m.executor, m.memory, &mean, w->layer, w->height, w->width, &picture, 1, NULL));
+    if (fetestexcept(FE_INVALID | FE_OVERFLOW | FE_DIVBYZERO))
+        fail_msg("%s, node %d, %s: the processor's flags are set", what, w->layer, kernels);
     double error = twin_error(gradient, w->gradient, w->count);
     if (fabs(picture.loss - w->loss) > 2e-6 * (1 + fabs(w->loss)))
         fail_msg("%s, node %d, channel %d, %s: loss %.9g instead of %.9g", what, w->layer, w->channel, kernels,
@@ -507,7 +519,9 @@ static void run_batch(struct machine *m, int layer, const int size[2], const flo
     for (int i = 0; i < count; i++)
         pictures[i] =
             (struct network_picture){.filter = i % filters, .x = x + i * floats, .gradient = gradients + i * floats};
+    spoil(m);
     assert_true(executor_gradients(m->executor, m->memory, &mean, layer, size[0], size[1], pictures, count, NULL));
+    assert_false(fetestexcept(FE_INVALID | FE_OVERFLOW));
     for (int i = 0; i < count; i++)
         losses[i] = pictures[i].loss;
 }

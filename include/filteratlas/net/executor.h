@@ -69,7 +69,9 @@ bool executor_gradients(const struct executor *executor, struct executor_memory 
 struct executor_work {
     double products;             /* floating-point operations of products with packed weights, Winograd's included */
     double transforms[2];        /* Winograd's, [enum winograd_tile]: tiles times channels, in and out */
-    double taps;                 /* floating-point operations of depthwise convolutions and of the one wanted channel */
+    double depthwise;            /* floating-point operations of depthwise convolutions */
+    double channel;              /* and of the one wanted channel */
+    double slopes;               /* values of activations whose slope has to be worked out */
     double moved;                /* bytes read and written by all that only passes over maps */
     double tables, group_tables; /* bytes of weights read for each picture, and for each group of pictures */
     int together;                /* pictures of a group, at most */
