@@ -33,6 +33,7 @@ bool rehearsal_survives(void (*act)(void *context), void *context, int seconds, 
     do
         got = waitpid(child, &status, 0);
     while (got < 0 && errno == EINTR);
-    *signal = got == child && WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-    return *signal == 0;
+    bool survived = got != child || (WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    *signal = survived ? 0 : WIFSIGNALED(status) ? WTERMSIG(status) : SIGABRT;
+    return survived;
 }
