@@ -30,7 +30,7 @@ LIBS := $(LIBRARY_LIBS) -lm -lpthread $(LDFLAGS)
 
 KERNELS := src/net/winograd_kernels.c
 SOURCES := $(filter-out $(KERNELS),$(wildcard src/*/*.c))
-CLUSTER := $(filter-out src/cluster/schedule.c src/cluster/simulate.c src/cluster/stop.c,$(wildcard src/cluster/*.c)) src/app/render.c src/app/app.c
+CLUSTER := $(filter-out src/cluster/schedule.c src/cluster/simulate.c src/cluster/stop.c src/cluster/launcher.c,$(wildcard src/cluster/*.c)) src/app/render.c src/app/app.c
 SERIAL := $(filter-out $(CLUSTER),$(SOURCES)) # all that links and is tested without MPI
 KERNEL_OBJECTS := $(KERNEL_SETS:%=$(BUILD)/src/net/winograd_kernels_%.o)
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(KERNEL_OBJECTS) $(BUILD)/page_assets.o

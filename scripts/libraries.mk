@@ -9,8 +9,9 @@
 MPICC ?= mpicc
 PKG_CONFIG ?= pkg-config
 hash := \#
-there = $(shell command -v $(firstword $(1)) >/dev/null 2>&1 && echo yes)
+there = $(if $(1),$(shell command -v $(firstword $(1)) >/dev/null 2>&1 && echo yes))
 have = $(shell $(PKG_CONFIG) --exists $(1) 2>/dev/null && echo $(1))
+flags = $(shell $(PKG_CONFIG) $(1) 2>/dev/null)
 # A CC of one's own compiles what needs MPI, too: two compilers' sanitizers or link-time code would not go together.
 ifeq ($(origin CC),default)
 CC := $(firstword $(shell $(MPICC) -show 2>/dev/null))
@@ -31,8 +32,8 @@ MPI_KIND := $(if $(call defines,$(MPI_CC),mpi.h,OPEN_MPI),openmpi,mpich)
 ifeq ($(origin HDF5_LIBS),undefined)
 HDF5 ?= $(firstword $(call have,hdf5-serial) $(call have,hdf5) $(call have,hdf5-$(MPI_KIND)))
 ifneq ($(HDF5),)
-HDF5_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(HDF5))
-HDF5_LIBS := $(shell $(PKG_CONFIG) --libs $(HDF5))
+HDF5_CFLAGS := $(call flags,--cflags $(HDF5))
+HDF5_LIBS := $(call flags,--libs $(HDF5))
 else
 H5CC_WORDS := $(shell h5cc -show 2>/dev/null || h5pcc -show 2>/dev/null)
 HDF5_CFLAGS := $(filter -I% -D%,$(H5CC_WORDS))
@@ -40,19 +41,20 @@ HDF5_LIBS := $(filter -L% -l% -Wl% %.a %.so,$(H5CC_WORDS))
 endif
 endif
 # The headers of a parallel HDF5 include mpi.h: then everything is compiled and linked by MPI's wrapper.
-HDF5_FOUND := $(call defines,$(MPI_CC) $(HDF5_CFLAGS),hdf5.h)
+HDF5_FOUND := $(or $(call defines,$(CC) $(HDF5_CFLAGS),hdf5.h),$(call defines,$(MPI_CC) $(HDF5_CFLAGS),hdf5.h))
 COMPILE := $(if $(call defines,$(CC) $(HDF5_CFLAGS),H5pubconf.h,H5_HAVE_PARALLEL),$(MPI_CC),$(CC))
 
 PACKAGES := libpng libjpeg zlib libcrypto
 ifeq ($(BLAS),)
 PACKAGES += openblas
 else
-# OpenBLAS has functions of its own, for threads and for what it computes with; of others the log has make's words.
-BLAS_CFLAGS += $(if $(findstring openblas,$(BLAS)),,-DFILTERATLAS_BLAS='"$(strip $(BLAS))"')
+# OpenBLAS has functions of its own, for its threads and for what it computes with; of others the log has the name.
+BLAS_NAME := $(firstword $(patsubst -l%,%,$(filter -l%,$(BLAS))) $(basename $(notdir $(filter %.a %.so,$(BLAS)))))
+BLAS_CFLAGS += $(if $(findstring openblas,$(BLAS)),,-DFILTERATLAS_BLAS='"$(BLAS_NAME)"')
 endif
 RANDOM123_CFLAGS := $(if $(RANDOM123),-I$(RANDOM123))
-LIBRARY_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PACKAGES)) $(BLAS_CFLAGS) $(RANDOM123_CFLAGS) $(HDF5_CFLAGS)
-LIBRARY_LIBS := $(HDF5_LIBS) $(BLAS) $(shell $(PKG_CONFIG) --libs $(PACKAGES))
+LIBRARY_CFLAGS := $(call flags,--cflags $(PACKAGES)) $(BLAS_CFLAGS) $(RANDOM123_CFLAGS) $(HDF5_CFLAGS)
+LIBRARY_LIBS := $(HDF5_LIBS) $(BLAS) $(call flags,--libs $(PACKAGES))
 
 ifeq ($(call there,$(CC)),)
 MISSING := the C compiler $(CC),
