@@ -48,12 +48,13 @@ PACKAGES := libpng libjpeg zlib libcrypto
 ifeq ($(BLAS),)
 PACKAGES += openblas
 else
-# OpenBLAS has functions of its own, for its threads and for what it computes with; of others the log has the name.
+# OpenBLAS has functions of its own, for its threads and for what it computes with; of others the log has the name. Warnings
+# about their headers (-isystem) would not be about this program.
 BLAS_NAME := $(firstword $(patsubst -l%,%,$(filter -l%,$(BLAS))) $(basename $(notdir $(filter %.a %.so,$(BLAS)))))
-BLAS_CFLAGS += $(if $(findstring openblas,$(BLAS)),,-DFILTERATLAS_BLAS='"$(BLAS_NAME)"')
+BLAS_FLAGS := $(patsubst -I%,-isystem %,$(BLAS_CFLAGS)) $(if $(findstring openblas,$(BLAS)),,-DFILTERATLAS_BLAS='"$(BLAS_NAME)"')
 endif
 RANDOM123_CFLAGS := $(if $(RANDOM123),-I$(RANDOM123))
-LIBRARY_CFLAGS := $(call flags,--cflags $(PACKAGES)) $(BLAS_CFLAGS) $(RANDOM123_CFLAGS) $(HDF5_CFLAGS)
+LIBRARY_CFLAGS := $(call flags,--cflags $(PACKAGES)) $(BLAS_FLAGS) $(RANDOM123_CFLAGS) $(HDF5_CFLAGS)
 LIBRARY_LIBS := $(HDF5_LIBS) $(BLAS) $(call flags,--libs $(PACKAGES))
 
 ifeq ($(call there,$(CC)),)
