@@ -4,6 +4,7 @@
 # make sanitize       the unit tests again, under the address and undefined-behaviour sanitizers
 # make install        PREFIX=/usr/local; make uninstall takes away what it put there
 # make dist           build/filteratlas-VERSION.tar.gz, which builds without git and npm
+# make packages       build/packages: for Debian, Spack, EasyBuild, Apptainer and module (scripts/packaging)
 # make viewer         tries again to fetch the viewer of the page's canvas, with npm
 # make V=1            shows the commands
 # scripts/libraries.mk says how to choose compiler and libraries.
@@ -18,7 +19,7 @@ comma := ,
 RULES := Makefile scripts/libraries.mk
 
 # To clean up or to pack the sources, libraries need not be there.
-ifneq ($(filter-out clean uninstall dist,$(or $(MAKECMDGOALS),all)),)
+ifneq ($(filter-out clean uninstall dist packages,$(or $(MAKECMDGOALS),all)),)
 include scripts/libraries.mk
 endif
 
@@ -183,14 +184,18 @@ dist: $(VIEWER_STAMP)
 	{ git ls-files 2>/dev/null || find . -path "./$(BUILD)" -prune -o -type f -print; } | \
 		tar -cf - -T - | tar -xf - -C "$(BUILD)/$(DIST)"
 	mkdir -p "$(BUILD)/$(DIST)/viewer"
-	cp $(VIEWER)/openseadragon* "$(BUILD)/$(DIST)/viewer"
-	tar -czf "$(BUILD)/$(DIST).tar.gz" --owner=0 --group=0 --mtime="$(DATE)" --sort=name -C "$(BUILD)" "$(DIST)"
+	cp -r $(VIEWER)/openseadragon* $(wildcard $(VIEWER)/source) "$(BUILD)/$(DIST)/viewer"
+	tar -cf - --owner=0 --group=0 --mtime="$(DATE) UTC" --sort=name -C "$(BUILD)" "$(DIST)" | gzip -n >"$(BUILD)/$(DIST).tar.gz"
 	rm -rf "$(BUILD)/$(DIST)"
 	$(call say,DIST,$(BUILD)/$(DIST).tar.gz)
+
+# Recipes for Debian, Spack, EasyBuild, Apptainer and Environment Modules: see scripts/packaging/README.md.
+packages: dist
+	$(Q)scripts/packaging/make_packages $(VERSION) $(DATE) "$(PREFIX)" "$(BUILD)/$(DIST).tar.gz" "$(BUILD)/packages"
 
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all force viewer tests bench bench-programs check sanitize install uninstall dist clean
+.PHONY: all force viewer tests bench bench-programs check sanitize install uninstall dist packages clean
 .SECONDARY:
 -include $(OBJECTS:.o=.d) $(wildcard $(BUILD)/tests/*/*.d)
