@@ -160,7 +160,7 @@ $(BUILD)/filteratlas.bash: $(BUILD)/filteratlas
 
 # What lies where, below PREFIX. The job scripts find one another, and the program, from there.
 SHARE := share/filteratlas
-JOBS := $(wildcard jobs/*.sh jobs/*.sbatch)
+JOBS := $(filter-out jobs/launcher.sh,$(wildcard jobs/*.sh jobs/*.sbatch))
 to = "$(DESTDIR)$(PREFIX)/$(1)"
 
 install: $(BUILD)/filteratlas $(BUILD)/filteratlas.1 $(BUILD)/filteratlas.bash
@@ -169,6 +169,7 @@ install: $(BUILD)/filteratlas $(BUILD)/filteratlas.1 $(BUILD)/filteratlas.bash
 	install -D -m 644 "$(BUILD)/filteratlas.bash" $(call to,share/bash-completion/completions/filteratlas)
 	install -d $(call to,$(SHARE)/jobs/demo)
 	install -m 755 $(JOBS) $(call to,$(SHARE)/jobs)
+	install -m 644 jobs/launcher.sh $(call to,$(SHARE)/jobs)
 	install -m 644 jobs/demo/* $(call to,$(SHARE)/jobs/demo)
 	install -m 644 hostfile.example $(call to,$(SHARE))
 
