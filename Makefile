@@ -170,7 +170,7 @@ install: $(BUILD)/filteratlas $(BUILD)/filteratlas.1 $(BUILD)/filteratlas.bash
 	install -d $(call to,$(SHARE)/jobs/demo)
 	install -m 755 $(JOBS) $(call to,$(SHARE)/jobs)
 	install -m 644 jobs/launcher.sh $(call to,$(SHARE)/jobs)
-	install -m 644 jobs/demo/* $(call to,$(SHARE)/jobs/demo)
+	install -m 644 jobs/demo/README.md jobs/demo/demo_weights.h5 $(call to,$(SHARE)/jobs/demo)
 	install -m 644 hostfile.example $(call to,$(SHARE))
 
 uninstall:
