@@ -2,6 +2,7 @@
 # make check          builds and runs every test (scripts/check also installs what is missing)
 # make bench          layers and whole filters against oneDNN (needs libdnnl-dev); BENCH=--quick: the short one
 # make sanitize       the unit tests again, under the address and undefined-behaviour sanitizers
+# make manual         build/man, the manual's pages: man -l build/man/filteratlas-formats.5
 # make install        PREFIX=/usr/local; make uninstall takes away what it put there
 # make dist           build/filteratlas-VERSION.tar.gz, which builds without git and npm
 # make packages       build/packages: for Debian, Spack, EasyBuild, Apptainer and module (scripts/packaging)
@@ -31,7 +32,7 @@ LIBS := $(LIBRARY_LIBS) -lm -lpthread $(LDFLAGS)
 
 KERNELS := src/net/winograd_kernels.c
 SOURCES := $(filter-out $(KERNELS),$(wildcard src/*/*.c))
-CLUSTER := $(filter-out src/cluster/schedule.c src/cluster/simulate.c src/cluster/stop.c src/cluster/launcher.c,$(wildcard src/cluster/*.c)) src/app/render.c src/app/app.c
+CLUSTER := $(addprefix src/cluster/,cluster.c distribute.c driver.c relay.c shared.c) $(wildcard src/app/render*.c) src/app/app.c
 SERIAL := $(filter-out $(CLUSTER),$(SOURCES)) # all that links and is tested without MPI
 KERNEL_OBJECTS := $(KERNEL_SETS:%=$(BUILD)/src/net/winograd_kernels_%.o)
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(KERNEL_OBJECTS) $(BUILD)/page_assets.o
@@ -127,8 +128,26 @@ $(BUILD)/tests/faults.so: tests/unit/faults.c $(RULES)
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=c11 -D_GNU_SOURCE -Wall -Wextra -O2 -fPIC -shared -o $@ $< -ldl
 
+# The simulation of whole jobs: small, and built with optimisation for ten thousands of them.
+SIM_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/sim/*.c))
+$(SIM_OBJECTS): $(BUILD)/tests/sim/%.o: tests/sim/%.c $(RULES)
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(COMPILE) $(ALL_CFLAGS) -Isrc -MMD -MP -c -o $@ $<
+
+# The second one has another coordinator in place of the archive's, which tests/sim/mutants.sh writes.
+$(BUILD)/tests/sim/mutant.o: ALL_CFLAGS += -Isrc/cluster -w
+$(BUILD)/tests/sim/mutant: $(SIM_OBJECTS) $(BUILD)/tests/sim/mutant.o $(BUILD)/libserial.a
+$(BUILD)/tests/sim/sim: $(SIM_OBJECTS) $(BUILD)/libserial.a
+$(BUILD)/tests/sim/sim $(BUILD)/tests/sim/mutant:
+	$(call say,LINK,$@)
+	$(Q)$(COMPILE) $(ALL_CFLAGS) -o $@ $^ $(LIBS)
+
+$(BUILD)/tests/sim/mutant.o: $(BUILD)/tests/sim/mutant.c
+	$(Q)$(COMPILE) $(ALL_CFLAGS) -c -o $@ $<
+
 tests: $(BUILD)/filteratlas $(TESTS) $(BUILD)/tests/make_weights $(BUILD)/tests/png_pixels $(BUILD)/tests/make_atlas $(BUILD)/tests/page_time \
-	$(BUILD)/tests/read_back $(BUILD)/tests/faults.so
+	$(BUILD)/tests/read_back $(BUILD)/tests/faults.so $(BUILD)/tests/sim/sim
 
 # oneDNN 2 has no pkg-config file.
 BENCH_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out %/write_live_weights.c,$(wildcard tests/bench/*.c)))
@@ -153,19 +172,36 @@ sanitize: $(VIEWER_STAMP)
 	$(MAKE) BUILD=$(BUILD)/sanitized VIEWER=$(VIEWER) CFLAGS='-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined' tests
 
 # The program writes both from its table of options.
-$(BUILD)/filteratlas.1: $(BUILD)/filteratlas
+$(BUILD)/man/filteratlas.1: $(BUILD)/filteratlas
+	@mkdir -p $(@D)
 	$(Q)$< --man >$@
 $(BUILD)/filteratlas.bash: $(BUILD)/filteratlas
 	$(Q)$< --bash-completion >$@
+
+# The other pages of the manual are made from Markdown.
+define make_page
+$(call say,MAN,$<)
+@mkdir -p $(@D)
+$(Q)scripts/manual_page $(VERSION) $(DATE) $< >$@.part && mv $@.part $@
+endef
+$(BUILD)/man/filteratlas-%: src/app/manual/filteratlas-%.md scripts/manual_page $(RULES)
+	$(make_page)
+$(BUILD)/man/filteratlas-jobs.7: jobs/README.md scripts/manual_page $(RULES)
+	$(make_page)
+
+MANUAL := $(addprefix $(BUILD)/man/,filteratlas.1 filteratlas-jobs.7 \
+	$(patsubst src/app/manual/%.md,%,$(wildcard src/app/manual/filteratlas-*.md)))
+manual: $(MANUAL)
 
 # What lies where, below PREFIX. The job scripts find one another, and the program, from there.
 SHARE := share/filteratlas
 JOBS := $(filter-out jobs/launcher.sh,$(wildcard jobs/*.sh jobs/*.sbatch))
 to = "$(DESTDIR)$(PREFIX)/$(1)"
 
-install: $(BUILD)/filteratlas $(BUILD)/filteratlas.1 $(BUILD)/filteratlas.bash
+install: $(BUILD)/filteratlas $(MANUAL) $(BUILD)/filteratlas.bash
 	install -D -m 755 "$(BUILD)/filteratlas" $(call to,bin/filteratlas)
-	install -D -m 644 "$(BUILD)/filteratlas.1" $(call to,share/man/man1/filteratlas.1)
+	for page in $(notdir $(MANUAL)); do \
+		install -D -m 644 "$(BUILD)/man/$$page" $(call to,share/man/man$${page##*.}/$$page) || exit; done
 	install -D -m 644 "$(BUILD)/filteratlas.bash" $(call to,share/bash-completion/completions/filteratlas)
 	install -d $(call to,$(SHARE)/jobs/demo)
 	install -m 755 $(JOBS) $(call to,$(SHARE)/jobs)
@@ -174,7 +210,8 @@ install: $(BUILD)/filteratlas $(BUILD)/filteratlas.1 $(BUILD)/filteratlas.bash
 	install -m 644 hostfile.example $(call to,$(SHARE))
 
 uninstall:
-	rm -f $(call to,bin/filteratlas) $(call to,share/man/man1/filteratlas.1) $(call to,share/bash-completion/completions/filteratlas)
+	rm -f $(foreach page,$(notdir $(MANUAL)),$(call to,share/man/man$(lastword $(subst ., ,$(page)))/$(page)))
+	rm -f $(call to,bin/filteratlas) $(call to,share/bash-completion/completions/filteratlas)
 	rm -rf $(call to,$(SHARE))
 
 # The sources and the viewer, so that neither git nor npm is needed: what git knows, or where there is no git, what is here.
@@ -197,6 +234,6 @@ packages: dist
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all force viewer tests bench bench-programs check sanitize install uninstall dist packages clean
+.PHONY: all force viewer tests bench bench-programs check sanitize manual install uninstall dist packages clean
 .SECONDARY:
 -include $(OBJECTS:.o=.d) $(wildcard $(BUILD)/tests/*/*.d)

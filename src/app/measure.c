@@ -73,12 +73,20 @@ static int company_size(int ranks, double rank_bytes) {
     return (int)fmin(processes, MOST_PROCESSES);
 }
 
-/* Seconds for a nominal second. Deep filters are dead at first sight in some networks: then a layer further up is
- * measured. */
+/* Deep filters are dead at first sight in some networks: then a layer further up is measured. False if interrupted. */
+static bool find_live_layer(struct trial *trial, const struct interrupt *interrupt) {
+    while (interrupt_goes_on(interrupt)) {
+        if (iterate(trial, 0, trial->batch) || !trial->layer)
+            return true;
+        trial->layer--;
+    }
+    return false;
+}
+
+/* Seconds for a nominal second. */
 static double measure_scale(struct trial *trial, int processes) {
     pid_t company[MOST_PROCESSES];
-    while (!iterate(trial, 0, trial->batch) && trial->layer > 0)
-        trial->layer--;
+    find_live_layer(trial, NULL);
     try_once(trial); /* the memory's first touch takes time of its own */
     int others = start_company(trial, processes - 1, company);
     trial->measured = trial->nominal = 0;
@@ -120,4 +128,14 @@ int measure(const struct weights *weights, const struct ascent_job *job, int dee
     network_free(&network);
     free(tables);
     return status;
+}
+
+double measure_rank(struct ascent *ascent, const struct vgg *net, const struct ascent_job *job, int deepest,
+                    const struct interrupt *interrupt) {
+    struct trial trial = {ascent, job, net, .layer = deepest, .batch = 1};
+    if (!find_live_layer(&trial, interrupt))
+        return 0;
+    trial.measured = trial.nominal = 0;
+    iterate(&trial, 0, 1);
+    return trial.measured / trial.nominal;
 }

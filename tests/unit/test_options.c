@@ -1,4 +1,4 @@
-/* The command line: defaults, every option, what is refused and how, job.txt's entries, help and the README's table. */
+/* The command line: defaults, every option, what is refused and how, job.txt's entries, help and the manual's table. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "filteratlas/cluster/schedule.h"
+#include "filteratlas/cluster/simulate.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -405,8 +406,9 @@ static void a_simulated_run_keeps_the_ranks_busy(void **state) {
         for (int dying = 0; dying < 2; dying++) {
             struct simulation run;
             struct error error;
-            assert_int_equal(
-                schedule_simulate(&list, ranks[i], dying ? as_filters_die : as_planned, NULL, &run, &error), STATUS_OK);
+            const struct simulated_run plan = {&list, ranks[i], dying ? as_filters_die : as_planned,
+                                               .picture_bytes = 1e5};
+            assert_int_equal(simulate(&plan, &run, &error), STATUS_OK);
             assert_true(run.seconds >= run.busy / ranks[i] * (1 - 1e-9));
             assert_true(run.seconds <= run.busy / ranks[i] * (dying ? 1.15 : 1.05));
             assert_true(run.pieces >= list.count);

@@ -1,5 +1,4 @@
-/* Who draws what: units of work, and their division into one slice per rank. No MPI in here: `plan` runs this code too.
- */
+/* Who draws what: units of work, and their division into one slice per rank. */
 #ifndef FILTERATLAS_SCHEDULE_H
 #define FILTERATLAS_SCHEDULE_H
 
@@ -75,17 +74,5 @@ void schedule_free(struct schedule *schedule);
  * of an equal share of what is left then, but at least one filter (guided self-scheduling: Polychronopoulos & Kuck,
  * IEEE Trans. Computers 36(12), 1987). False when all is out. */
 bool schedule_next(struct schedule *schedule, int rank, struct unit *piece);
-
-/* What a run would be. */
-struct simulation {
-    double seconds; /* until the last rank is done */
-    double busy;    /* seconds of drawing, of all ranks together */
-    int pieces;
-};
-
-/* Plays a run of so many ranks through schedule_next, event by event; seconds(context, piece) is what a piece takes. */
-int schedule_simulate(const struct unit_list *list, int ranks,
-                      double (*seconds)(const void *context, const struct unit *piece), const void *context,
-                      struct simulation *simulation, struct error *error);
 
 #endif
