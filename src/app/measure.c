@@ -3,6 +3,7 @@
 #include "filteratlas/ascent/cost.h"
 #include "filteratlas/base/clock.h"
 #include "filteratlas/base/huge_pages.h"
+#include "filteratlas/net/gemm.h"
 
 #include <math.h>
 #include <signal.h>
@@ -114,6 +115,8 @@ int measure(const struct weights *weights, const struct ascent_job *job, int dee
     *measurement = (struct measurement){.node_bytes = (double)(table_bytes + weights->count * sizeof(float))};
     if (!status)
         status = network_place(weights, &job->octaves, deepest, winograd_find_kernels(NULL), tables, &network, error);
+    if (!status && ranks)
+        status = gemm_prepare(error);
     if (!status)
         status = ascent_make(&network, job, deepest, batch, &ascent, error);
     if (!status)

@@ -328,7 +328,7 @@ static void take_ready(struct coordinator *c, int rank, const struct event *even
 static void take_filter(struct coordinator *c, int rank, const struct event *event) {
     struct peer *peer = &c->peer[rank];
     int bit = event->filter - peer->unit.index * c->job.schedule->list->batch;
-    uint64_t filter = bit >= 0 && bit < SCHEDULE_MAX_BATCH ? (uint64_t)1 << bit : 0;
+    uint64_t filter = bit >= 0 && bit < ASCENT_MAX_BATCH ? (uint64_t)1 << bit : 0;
     if (peer->state != PEER_DRAWING || !(peer->unit.wanted & filter & ~peer->received)) {
         protocol_broken(c, rank, "sends a filter that it was not to draw");
         return;

@@ -115,7 +115,7 @@ static void feed(struct play *play, const struct event *event) {
 }
 
 static void send_unit(struct play *play, int rank, const struct unit *unit) {
-    int filters[SCHEDULE_MAX_BATCH], count = unit_filters(unit, play->run->list->batch, filters);
+    int filters[ASCENT_MAX_BATCH], count = unit_filters(unit, play->run->list->batch, filters);
     for (int i = 0; i < count; i++)
         feed(play,
              &(struct event){

@@ -53,8 +53,8 @@ static int send_result(const struct drawing *drawing, const struct unit *unit, c
 }
 
 static int draw_unit(const struct drawing *drawing, const struct unit *unit, struct link *link, struct error *error) {
-    int filters[SCHEDULE_MAX_BATCH], count = unit_filters(unit, drawing->batch, filters);
-    struct ascent_result results[SCHEDULE_MAX_BATCH];
+    int filters[ASCENT_MAX_BATCH], count = unit_filters(unit, drawing->batch, filters);
+    struct ascent_result results[ASCENT_MAX_BATCH];
     const struct interrupt interrupt = {link_goes_on, link};
     double start = clock_now();
     int status = ascent_draw(drawing->ascent, unit->layer, filters, count, &interrupt, results, error);

@@ -87,7 +87,7 @@ static void ask(struct world *w, int rank) {
 
 static void send_unit(struct world *w, int rank) {
     const struct unit *unit = &w->rank[rank].order.unit;
-    int filters[SCHEDULE_MAX_BATCH], count = unit_filters(unit, w->list.batch, filters);
+    int filters[ASCENT_MAX_BATCH], count = unit_filters(unit, w->list.batch, filters);
     for (int i = 0; i < count; i++) {
         size_t bytes = random_chance(&w->random, 0.2) ? 0 : 1000 + (size_t)random_below(&w->random, 1000);
         report(w, rank, (struct event){.kind = EVENT_FILTER, .filter = filters[i], .bytes = bytes});
@@ -216,7 +216,7 @@ static void flush(struct world *w) {
 }
 
 static void put_on_shelf(struct world *w, const struct unit *unit) {
-    int filters[SCHEDULE_MAX_BATCH], count = unit_filters(unit, w->list.batch, filters);
+    int filters[ASCENT_MAX_BATCH], count = unit_filters(unit, w->list.batch, filters);
     for (int i = 0; i < count; i++)
         if (++w->shelf->times[unit->layer][filters[i]] > 1)
             world_wrong(w, "filter %d of layer %d is committed twice", filters[i], unit->layer);
@@ -417,7 +417,7 @@ static void make_list(struct world *w) {
                                  .batch = shelf->batch};
     for (int l = 0; l < shelf->layers; l++) {
         double base = random_between(&w->random, 0.05, 1);
-        for (int n = 1; n <= SCHEDULE_MAX_BATCH; n++)
+        for (int n = 1; n <= ASCENT_MAX_BATCH; n++)
             w->list.costs.seconds[l][n] = base * (0.3 + 0.7 * n);
         for (int u = 0; u < units; u++) {
             struct unit unit = {.layer = l, .index = u};

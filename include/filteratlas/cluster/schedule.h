@@ -9,8 +9,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { SCHEDULE_MAX_BATCH = COST_MAX_BATCH };
-
 /* Unit `index` of a layer holds the filters index * batch ... index * batch + batch - 1. Plain data. */
 struct unit {
     int layer;
@@ -20,7 +18,7 @@ struct unit {
     double cost;     /* nominal seconds for drawing them together, cost.h */
 };
 
-/* The wanted filters of a unit, rising, into filters[SCHEDULE_MAX_BATCH]; returns their number. */
+/* The wanted filters of a unit, rising, into filters[ASCENT_MAX_BATCH]; returns their number. */
 int unit_filters(const struct unit *unit, int batch, int *filters);
 
 struct unit_list {
@@ -40,7 +38,7 @@ int unit_list_largest(const struct unit_list *list);
 /* Which filters are wanted: wanted(context, layer, filter). */
 typedef bool unit_selection(const void *context, int layer, int filter);
 
-/* All units with at least one wanted filter, layer by layer. 1 <= batch <= SCHEDULE_MAX_BATCH. Release with
+/* All units with at least one wanted filter, layer by layer. 1 <= batch <= ASCENT_MAX_BATCH. Release with
  * unit_list_free, after a failure too. */
 int unit_list_make(const struct vgg *net, const struct ascent_job *job, int batch, unit_selection *wanted,
                    const void *context, struct unit_list *list, struct error *error);

@@ -18,8 +18,8 @@ const char *stop_signal_name(int signal);
 struct stop_rules {
     double deadline; /* nothing is drawn any more after that; INFINITY for none */
     double limit;    /* nor committed or published after that */
-    double grace;    /* how long units in flight may go on after a signal; negative: 0.5 s after SIGTERM, else for ever */
-    double silence;  /* a rank not heard of, or that does not get on, for so many seconds is taken for lost */
+    double grace; /* how long units in flight may go on after a signal; negative: 0.5 s after SIGTERM, else for ever */
+    double silence;   /* a rank not heard of, or that does not get on, for so many seconds is taken for lost */
     const char *file; /* when a file of this name appears, it is removed and the run stops */
 };
 
