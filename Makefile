@@ -37,7 +37,7 @@ SERIAL := $(filter-out $(CLUSTER),$(SOURCES)) # all that links and is tested wit
 KERNEL_OBJECTS := $(KERNEL_SETS:%=$(BUILD)/src/net/winograd_kernels_%.o)
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(KERNEL_OBJECTS) $(BUILD)/page_assets.o
 TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
-TEST_HELPERS := $(addprefix $(BUILD)/tests/unit/,weights_writer.o fixtures.o twin.o twin_network.o folder.o)
+TEST_HELPERS := $(addprefix $(BUILD)/tests/unit/,weights_writer.o fixtures.o twin.o twin_network.o twin_graph.o folder.o model_writer.o)
 
 all: $(BUILD)/filteratlas
 
@@ -119,7 +119,7 @@ $(BUILD)/tests/png_pixels: $(BUILD)/tests/unit/png_pixels.o $(BUILD)/libserial.a
 	$(call say,LINK,$@)
 	$(Q)$(COMPILE) $(ALL_CFLAGS) -o $@ $^ $(LIBS)
 
-$(addprefix $(BUILD)/tests/,make_atlas page_time read_back): $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(BUILD)/libserial.a
+$(addprefix $(BUILD)/tests/,make_atlas page_time read_back mutate_models): $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(BUILD)/libserial.a
 	$(call say,LINK,$@)
 	$(Q)$(COMPILE) $(ALL_CFLAGS) -o $@ $^ $(LIBS)
 
@@ -146,7 +146,7 @@ $(BUILD)/tests/sim/sim $(BUILD)/tests/sim/mutant:
 $(BUILD)/tests/sim/mutant.o: $(BUILD)/tests/sim/mutant.c
 	$(Q)$(COMPILE) $(ALL_CFLAGS) -c -o $@ $<
 
-tests: $(BUILD)/filteratlas $(TESTS) $(BUILD)/tests/make_weights $(BUILD)/tests/png_pixels $(BUILD)/tests/make_atlas $(BUILD)/tests/page_time \
+tests: $(BUILD)/filteratlas $(TESTS) $(BUILD)/tests/make_weights $(BUILD)/tests/mutate_models $(BUILD)/tests/png_pixels $(BUILD)/tests/make_atlas $(BUILD)/tests/page_time \
 	$(BUILD)/tests/read_back $(BUILD)/tests/faults.so $(BUILD)/tests/sim/sim
 
 # oneDNN 2 has no pkg-config file.
