@@ -13,7 +13,8 @@ const struct loops *loops_for(const struct winograd_kernels *kernels) {
 #if defined(WINOGRAD_WITH_avx2)
         &loops_avx2,
 #endif
-        &loops_baseline};
+        &loops_baseline
+    };
     const char *name = winograd_kernels_name(kernels);
     for (size_t i = 0; i < sizeof sets / sizeof *sets; i++)
         if (!strncmp(name, sets[i]->name, strlen(sets[i]->name)))
