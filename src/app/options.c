@@ -31,7 +31,7 @@ const struct row option_rows[OPTION_ROWS] = {
     {"out", 0, TYPE_TEXT, GROUP_FILES, RENDER | PLAN | STITCH, FIELD(out), "DIR", NONE, 0, 0,
      "the atlas, a folder; plan times its disk"},
     {"config", 0, TYPE_TEXT, GROUP_FILES, RENDER | PLAN | INSPECT, FIELD(config), "FILE.json", NONE, 0, 0,
-     "the network's description, model.to_json()'s, that the weights lack"},
+     "its description (JSON), where FILE has none"},
     {"recipe", 0, TYPE_CHOICE, GROUP_RECIPE, RENDER | PLAN, FIELD(recipe), "keras|fourier", BOTH("keras"), 0, 0,
      "Keras's example, or legible waves"},
     {"size", 0, TYPE_SIZE, GROUP_JOB, RENDER | PLAN, FIELD(size), "W[xH]", EACH("412", "224"), 1, 16384,
