@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What the commands make of a folder in which others have been: damage, strangers, another job, other kernels, another
 # process, and limits.
-# shellcheck source=tests/harness.sh disable=SC1091
+# shellcheck source=tests/harness.sh disable=SC2016,SC1091
 . "$(dirname "$0")/../harness.sh"
 
 WEIGHTS=$HERE/jobs/demo/demo_weights.h5
