@@ -16,9 +16,10 @@
 
 #define FIELD(name) offsetof(struct options, name)
 
-/* Defaults by recipe. */
-#define EACH(keras, fourier)                                                                                           \
-    { keras, fourier }
+/* Defaults by recipe. Versions of clang-format disagree here. */
+/* clang-format off */
+#define EACH(keras, fourier) {keras, fourier}
+/* clang-format on */
 #define BOTH(value) EACH(value, value)
 #define KERAS(value) EACH(value, NULL)
 #define FOURIER(value) EACH(NULL, value)

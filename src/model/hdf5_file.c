@@ -2,12 +2,6 @@
 
 #include "global_heap.h"
 
-/* Looked at before hdf5.h, which would include mpi.h. */
-#include <H5pubconf.h>
-#ifdef H5_HAVE_PARALLEL
-#error "This HDF5 was built for MPI, but inspect and plan must run without MPI: use a serial one (Debian: libhdf5-dev)."
-#endif
-
 #include <errno.h>
 #include <fcntl.h>
 #include <hdf5.h>

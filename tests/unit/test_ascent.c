@@ -65,7 +65,7 @@ static void offsets_equal_numpy(void **state) {
             double uniform[2];
             noise_offset(&cases[i].stream, iteration, uniform);
             for (int j = 0; j < 2; j++)
-                assert_int_equal(floor(uniform[j] * (2 * cases[i].most + 1)) - cases[i].most,
+                assert_int_equal((int)floor(uniform[j] * (2 * cases[i].most + 1)) - cases[i].most,
                                  cases[i].offset[iteration][j]);
         }
 }
