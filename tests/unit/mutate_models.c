@@ -357,6 +357,8 @@ int main(int argc, char **argv) {
     for (long i = 0; i < tries; i++) {
         state = seed * 1000003 + (uint64_t)i;
         try_one(i, argv[3], &config, argv + 5, files, argc - 5, &tally);
+        if ((i + 1) % 1000 == 0)
+            printf("# %ld tried\n", i + 1);
         fflush(stdout);
     }
     printf("%ld read, %ld refused, %ld bad; at most %ld MB\n", tally.read, tally.refused, tally.bad,
