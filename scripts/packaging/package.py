@@ -18,9 +18,9 @@ class Filteratlas(MakefilePackage):
     depends_on("hdf5")
     depends_on("libpng")
     depends_on("libjpeg-turbo")
-    depends_on("zlib-api")
     depends_on("jansson")
     depends_on("libzip")
+    depends_on("zlib-api")
     depends_on("openssl")
 
     conflicts("%gcc@:8", msg="GCC before 9 lacks __builtin_convertvector")
