@@ -361,7 +361,7 @@ int main(int argc, char **argv) {
             printf("# %ld tried\n", i + 1);
         fflush(stdout);
     }
-    printf("%ld read, %ld refused, %ld bad; at most %ld MB\n", tally.read, tally.refused, tally.bad,
-           tally.memory / 1000);
+    printf("%ld read, %ld refused (%ld since HDF5 broke down in the rehearsal), %ld bad; at most %ld MB\n", tally.read,
+           tally.refused, tally.broke, tally.bad, tally.memory / 1000);
     return tally.bad > 0;
 }
