@@ -47,7 +47,9 @@ endif
 HDF5_FOUND := $(or $(call defines,$(CC) $(HDF5_CFLAGS),hdf5.h),$(call defines,$(MPI_CC) $(HDF5_CFLAGS),hdf5.h))
 COMPILE := $(if $(call defines,$(CC) $(HDF5_CFLAGS),H5pubconf.h,H5_HAVE_PARALLEL),$(MPI_CC),$(CC))
 
-PACKAGES := libpng libjpeg zlib libcrypto
+PACKAGES := libpng libjpeg zlib libcrypto jansson
+# Without libzip the program reads .keras files unzipped.
+ZIP := $(call have,libzip)
 ifeq ($(BLAS),)
 PACKAGES += openblas
 else
@@ -57,8 +59,8 @@ BLAS_NAME := $(firstword $(patsubst -l%,%,$(filter -l%,$(BLAS))) $(basename $(no
 BLAS_FLAGS := $(patsubst -I%,-isystem %,$(BLAS_CFLAGS)) $(if $(findstring openblas,$(BLAS)),,-DFILTERATLAS_BLAS='"$(BLAS_NAME)"')
 endif
 RANDOM123_CFLAGS := $(if $(RANDOM123),-I$(RANDOM123))
-LIBRARY_CFLAGS := $(call flags,--cflags $(PACKAGES)) $(BLAS_FLAGS) $(RANDOM123_CFLAGS) $(HDF5_CFLAGS)
-LIBRARY_LIBS := $(HDF5_LIBS) $(BLAS) $(call flags,--libs $(PACKAGES))
+LIBRARY_CFLAGS := $(call flags,--cflags $(PACKAGES) $(ZIP)) $(if $(ZIP),,-DFILTERATLAS_WITHOUT_ZIP) $(BLAS_FLAGS) $(RANDOM123_CFLAGS) $(HDF5_CFLAGS)
+LIBRARY_LIBS := $(HDF5_LIBS) $(BLAS) $(call flags,--libs $(PACKAGES) $(ZIP))
 
 ifeq ($(call there,$(CC)),)
 MISSING := the C compiler $(CC),

@@ -18,6 +18,8 @@ class Filteratlas(MakefilePackage):
     depends_on("hdf5")
     depends_on("libpng")
     depends_on("libjpeg-turbo")
+    depends_on("jansson")
+    depends_on("libzip")
     depends_on("zlib-api")
     depends_on("openssl")
 

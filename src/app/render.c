@@ -139,5 +139,9 @@ int app_render(int argc, char **argv) {
         report_error(&error);
     run_free(&run);
     cluster_end(&run.cluster);
+    if (run.abandoned) {
+        fflush(NULL);
+        _exit(status);
+    }
     return status;
 }

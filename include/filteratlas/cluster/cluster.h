@@ -32,6 +32,10 @@ void cluster_end(struct cluster *cluster);
  * a rank other than 0 is named in the message, with its host. error may be uninitialised where status is STATUS_OK. */
 int cluster_agree(const struct cluster *cluster, int status, struct error *error);
 
+/* The signal that asks this process to stop or, on rank 0, one that another rank got while it waited in cluster_agree;
+ * 0: none. Not collective. */
+int cluster_signal(const struct cluster *cluster);
+
 /* Rank 0's bytes to all ranks. */
 void cluster_broadcast(void *bytes, size_t size);
 
