@@ -52,7 +52,8 @@ KERNEL_FLAGS_avx512 := -march=x86-64-v4 -mprefer-vector-width=512
 KERNEL_FLAGS_avx2 := -march=x86-64-v3
 
 SOURCES := $(filter-out $(KERNELS),$(wildcard src/*/*.c))
-CLUSTER := $(addprefix src/cluster/,cluster.c distribute.c driver.c relay.c shared.c) $(wildcard src/app/render*.c) src/app/app.c
+CLUSTER := $(addprefix src/cluster/,cluster.c distribute.c driver.c relay.c shared.c tasks.c) $(wildcard src/app/render*.c) \
+	src/app/examples.c src/app/app.c
 SERIAL := $(filter-out $(CLUSTER),$(SOURCES)) # all that links and is tested without MPI
 KERNEL_OBJECTS := $(KERNEL_SETS:%=$(BUILD)/src/net/winograd_kernels_%.o)
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(KERNEL_OBJECTS) $(BUILD)/page_assets.o
@@ -73,7 +74,8 @@ $(KERNEL_OBJECTS): $(BUILD)/src/net/winograd_kernels_%.o: $(KERNELS) Makefile
 	$(Q)$(CC) $(ALL_CFLAGS) -O3 -ffp-contract=fast $(KERNEL_FLAGS_$*) -DWINOGRAD_ISA=$* -MMD -MP -c -o $@ $<
 
 # Long loops over pixels and waves: -O3 makes vectors of them, which round the same.
-$(addprefix $(BUILD)/src/ascent/,waves.o fourier.o optimisers.o transform.o): ALL_CFLAGS += -O3
+$(addprefix $(BUILD)/src/,$(addprefix ascent/,waves.o fourier.o optimisers.o transform.o) image/resize.o net/activations.o): \
+	ALL_CFLAGS += -O3
 
 $(BUILD)/%.o: %.c Makefile
 	$(call say,CC,$<)

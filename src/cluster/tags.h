@@ -2,6 +2,6 @@
 #ifndef TAGS_H
 #define TAGS_H
 
-enum { TAG_REPORT = 1, TAG_ORDER };
+enum { TAG_REPORT = 1, TAG_ORDER, TAG_TASK, TAG_ANSWER, TAG_RESULT };
 
 #endif
