@@ -1,6 +1,7 @@
 #include "examples_keep.h"
 
 #include "filteratlas/base/clock.h"
+#include "filteratlas/page/page.h"
 #include "progress.h"
 
 #include <stdio.h>
@@ -292,5 +293,7 @@ int examples_finish(struct examples_keeper *keeper, struct error *error) {
     int status = examples_settle_parts(keeper->folder, &keeper->examples, error);
     if (!status)
         status = examples_write_skipped(keeper->folder, keeper->skipped, keeper->skipped_count, error);
-    return status ? status : examples_write_tables(keeper->folder, &keeper->examples, error);
+    if (!status)
+        status = examples_write_tables(keeper->folder, &keeper->examples, error);
+    return status ? status : page_write_examples(keeper->folder, &keeper->examples, error);
 }
