@@ -42,6 +42,11 @@ size_t activations_table_bytes(const struct vgg *net, int deepest, int extent) {
     return floats * sizeof(float);
 }
 
+/* Behind the deepest layer comes nothing. */
+static bool is_pooled(const struct activations *a, int layer) {
+    return layer < a->deepest && a->net->layer[layer].pooled;
+}
+
 /* Making it ----------------------------------------------------------------------------------------------------- */
 
 static float *allocate(size_t floats) {
@@ -65,7 +70,7 @@ static float *place_layer(struct activations *a, int layer, const struct winogra
     struct winograd_layer *to = &a->layer[layer];
     *to = (struct winograd_layer){.cin = shape->in_channels,
                                   .cout = shape->out_channels,
-                                  .pooled = shape->pooled,
+                                  .pooled = is_pooled(a, layer),
                                   .bias = a->bias[layer],
                                   .kernels = kernels};
     to->table[WINOGRAD_FORWARD][tile_of(a->net, layer, a->extent)] = a->table[layer] = table;
@@ -79,7 +84,7 @@ static int make_layers(struct activations *a, const struct winograd_kernels *ker
     for (int l = 0; l <= a->deepest && !status; l++)
         status = make_bias(a, l, error);
     if (!status)
-        status = first_layer_make(weights_kernel(a->weights, 0), a->bias[0], first->out_channels, first->pooled,
+        status = first_layer_make(weights_kernel(a->weights, 0), a->bias[0], first->out_channels, is_pooled(a, 0),
                                   kernels, &a->first, error);
     for (int l = 1; l <= a->deepest && !status; l++)
         tables = place_layer(a, l, kernels, tables);
@@ -89,7 +94,7 @@ static int make_layers(struct activations *a, const struct winograd_kernels *ker
 static int extent_of(const struct activations *a, int layer) { return vgg_extent(a->net, layer, a->extent); }
 
 static int output_extent(const struct activations *a, int layer) {
-    return extent_of(a, layer) / (a->net->layer[layer].pooled ? 2 : 1);
+    return extent_of(a, layer) / (is_pooled(a, layer) ? 2 : 1);
 }
 
 static size_t output_floats(const struct activations *a, int layer) {
@@ -212,8 +217,8 @@ static void scan_layer(struct activations *a, int layer, const float *out, int i
     size_t floats = output_floats(a, layer);
     const struct vgg_layer *shape = &a->net->layer[layer];
     for (int i = 0; i < images; i++) {
-        const struct map map = {out + i * floats, shape->pooled ? a->gate + i * floats : NULL, output_extent(a, layer),
-                                winograd_padded(shape->out_channels), shape->out_channels};
+        const struct map map = {out + i * floats, is_pooled(a, layer) ? a->gate + i * floats : NULL,
+                                output_extent(a, layer), winograd_padded(shape->out_channels), shape->out_channels};
         scan_map(&map, a->row, highest + (size_t)i * a->filters);
     }
 }
