@@ -134,6 +134,10 @@ $(BUILD)/tests/make_weights: $(BUILD)/tests/unit/make_weights.o $(BUILD)/tests/u
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(LIBS)
 
+$(BUILD)/tests/make_images: $(BUILD)/tests/unit/make_images.o $(BUILD)/tests/unit/image_writer.o
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(LIBS)
+
 $(BUILD)/tests/png_pixels: $(BUILD)/tests/unit/png_pixels.o $(BUILD)/libserial.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(LIBS)
@@ -165,7 +169,7 @@ $(BUILD)/tests/sim/sim $(BUILD)/tests/sim/mutant:
 $(BUILD)/tests/sim/mutant.o: $(BUILD)/tests/sim/mutant.c
 	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
-tests: $(BUILD)/filteratlas $(TESTS) $(BUILD)/tests/make_weights $(BUILD)/tests/png_pixels $(BUILD)/tests/make_atlas $(BUILD)/tests/page_time \
+tests: $(BUILD)/filteratlas $(TESTS) $(BUILD)/tests/make_weights $(BUILD)/tests/make_images $(BUILD)/tests/png_pixels $(BUILD)/tests/make_atlas $(BUILD)/tests/page_time \
 	$(BUILD)/tests/read_back $(BUILD)/tests/faults.so $(BUILD)/tests/sim/sim
 
 # oneDNN 2 has no pkg-config file.
