@@ -37,12 +37,13 @@ struct run {
 
 static bool goes_on(void *context) {
     const struct run *run = context;
-    return !stop_signal() && clock_now() < run->limit.end;
+    return !cluster_signal(&run->cluster) && clock_now() < run->limit.end;
 }
 
-static int explain_stop(int status, struct error *error) {
+static int explain_stop(const struct run *run, int status, struct error *error) {
+    int signal = cluster_signal(&run->cluster);
     if (status == STATUS_STOPPED)
-        stop_error(stop_signal() ? stop_signal_name(stop_signal()) : "time limit", error);
+        stop_error(signal ? stop_signal_name(signal) : "time limit", error);
     return status;
 }
 
@@ -158,7 +159,7 @@ static int open_folder(struct run *run, struct error *error) {
 static int prepare_first(struct run *run, struct error *error) {
     int status = limit_set(&run->options, run->start, &run->limit, error);
     if (!status)
-        status = weights_read(run->options.weights, &run->weights, error);
+        status = weights_read(run->options.weights, run->options.config, &run->weights, error);
     if (!status)
         status = choose_layers(run, error);
     if (!status)
@@ -174,7 +175,7 @@ static int prepare_first(struct run *run, struct error *error) {
         status = examples_keeper_make(&run->keeper, run->options.top, error);
     if (!status)
         status = examples_make_folders(run->options.out, &run->keeper.examples, error);
-    return explain_stop(status, error);
+    return explain_stop(run, status, error);
 }
 
 /* All ranks before anything starts --------------------------------------------------------------------------------- */
@@ -209,7 +210,7 @@ static int fill_tables(struct run *run, struct error *error) {
         activations_fill_tables(run->worker.activations, run->shared.part * STEPS + i, run->shared.parts * STEPS);
         status = interrupt_check(&interrupt, error);
     }
-    return explain_stop(status, error);
+    return explain_stop(run, status, error);
 }
 
 /* Whether this rank can see the images, and computes as rank 0 does. */
@@ -325,7 +326,7 @@ static int finish(struct run *run, struct error *error) {
         status = command_publish_tables(&store, &run->options, false, &interrupt, error);
     if (!status)
         print_end(run);
-    return explain_stop(status, error);
+    return explain_stop(run, status, error);
 }
 
 static int run_stages(struct run *run, struct error *error) {

@@ -18,9 +18,10 @@
 
 #define FIELD(name) offsetof(struct options, name)
 
-/* Defaults by recipe. */
-#define EACH(keras, fourier)                                                                                           \
-    { keras, fourier }
+/* Defaults by recipe. Versions of clang-format disagree here. */
+/* clang-format off */
+#define EACH(keras, fourier) {keras, fourier}
+/* clang-format on */
 #define BOTH(value) EACH(value, value)
 #define KERAS(value) EACH(value, NULL)
 #define FOURIER(value) EACH(NULL, value)
@@ -31,6 +32,8 @@ const struct row option_rows[OPTION_ROWS] = {
      "the network: a Keras HDF5 file; rank 0 reads it"},
     {"out", 0, TYPE_TEXT, GROUP_FILES, RENDER | PLAN | STITCH | EXAMPLES, FIELD(out), "DIR", NONE, 0, 0,
      "the atlas, a folder; plan times its disk"},
+    {"config", 0, TYPE_TEXT, GROUP_FILES, RENDER | PLAN | INSPECT | EXAMPLES, FIELD(config), "FILE.json", NONE, 0, 0,
+     "its description (JSON), where FILE has none"},
     {"recipe", 0, TYPE_CHOICE, GROUP_RECIPE, RENDER | PLAN, FIELD(recipe), "keras|fourier", BOTH("keras"), 0, 0,
      "Keras's example, or legible waves"},
     {"size", 0, TYPE_SIZE, GROUP_JOB, RENDER | PLAN, FIELD(size), "W[xH]", EACH("412", "224"), 1, 16384,
@@ -88,7 +91,7 @@ const struct row option_rows[OPTION_ROWS] = {
     {"time-limit", 0, TYPE_TIME, GROUP_RUN, RENDER | EXAMPLES, FIELD(time_limit), "[H:]M:S|auto", NONE, 0, 0,
      "stop by then, status 75; auto: the Slurm job's end"},
     {"grace", 0, TYPE_REAL, GROUP_RUN, RENDER | EXAMPLES, FIELD(grace), "S", NONE, 0, 1e6,
-     "seconds for units in flight after a signal (default: 0.5 after SIGTERM, else till finished)"},
+     "for units in flight (no end; after SIGTERM 0.5)"},
     {"rank-timeout", 0, TYPE_REAL, GROUP_RUN, RENDER | EXAMPLES, FIELD(rank_timeout), "S", BOTH("300"), 1, 1e6,
      "a rank silent for so many seconds is lost"},
     {"no-shared", 0, TYPE_FLAG, GROUP_RUN, RENDER | EXAMPLES, FIELD(no_shared), NULL, NONE, 0, 0,
@@ -122,6 +125,8 @@ const struct row option_rows[OPTION_ROWS] = {
      "pixels of the square in its middle that the network is given"},
     {"preprocess", 0, TYPE_CHOICE, GROUP_EXAMPLES, EXAMPLES, FIELD(image_preprocess), "caffe|tf|torch|unit|none",
      BOTH("caffe"), 0, 0, "how it is given"},
+    {"size", 0, TYPE_SIZE, GROUP_INSPECT, INSPECT, FIELD(map_size), "W[xH]", NONE, 1, 16384,
+     "pixels for which the maps are told (default: the network's own size, or 224)"},
     {"help", 'h', TYPE_FLAG, GROUP_OTHER, RENDER | PLAN | INSPECT | STITCH | EXAMPLES, FIELD(help), NULL, NONE, 0, 0,
      "print this and exit"},
 };
@@ -134,7 +139,7 @@ const struct option_command option_commands[COMMANDS] = {
      "again goes on where it stopped; other --layers and --filters add to the atlas."},
     {"plan", "plan --weights FILE [options]",
      "Shows what a job would compute, how long it would take, how it would be divided."},
-    {"inspect", "inspect FILE", "Prints the network that a weights file holds."},
+    {"inspect", "inspect FILE [options]", "Prints the network that a file holds."},
     {"stitch", "stitch --out DIR [options]",
      "Makes the mosaics, the tables and the page again from the stored pictures."},
     {"examples", "examples --weights FILE --images DIR --out DIR [options]",

@@ -6,6 +6,7 @@
 #include "limit.h"
 #include "measure.h"
 #include "run.h"
+#include "weights_reader.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -15,13 +16,14 @@
 /* Asked while a rank waits, reads or fills tables; the coordinator asks for itself while ranks draw. */
 static bool goes_on(void *context) {
     const struct run *run = context;
-    return !stop_signal() && clock_now() < run->end;
+    return !cluster_signal(&run->cluster) && clock_now() < run->end;
 }
 
 /* Says why, where a rank was stopped outside of drawing; other errors stay as they are. */
-static int explain_stop(int status, struct error *error) {
+static int explain_stop(const struct run *run, int status, struct error *error) {
+    int signal = cluster_signal(&run->cluster);
     if (status == STATUS_STOPPED)
-        stop_error(stop_signal() ? stop_signal_name(stop_signal()) : "time limit", error);
+        stop_error(signal ? stop_signal_name(signal) : "time limit", error);
     return status;
 }
 
@@ -99,7 +101,9 @@ int run_set_deadline(struct run *run, struct error *error) {
 
 int run_prepare_first(struct run *run, struct error *error) {
     const struct options *options = &run->options;
-    int status = weights_read(options->weights, &run->weights, error);
+    const struct interrupt interrupt = {goes_on, run};
+    int status =
+        weights_reader_read(options->weights, options->config, &interrupt, &run->weights, &run->abandoned, error);
     if (!status)
         status = selection_make(options, &run->weights.net, &run->first.selection, error);
     if (!status)
@@ -116,7 +120,7 @@ int run_prepare_first(struct run *run, struct error *error) {
         status = check_kernels(run, error);
     if (!status)
         status = schedule_make(&run->first.units, run->cluster.ranks, &run->first.schedule, error);
-    return explain_stop(status, error);
+    return explain_stop(run, status, error);
 }
 
 static int deepest_layer(const struct unit_list *units) {
@@ -208,7 +212,7 @@ int run_prepare_all(struct run *run, struct error *error) {
     if (status)
         return status;
     describe_drawing(run);
-    status = cluster_agree(&run->cluster, explain_stop(fill_tables(run, error), error), error);
+    status = cluster_agree(&run->cluster, explain_stop(run, fill_tables(run, error), error), error);
     if (status)
         return status;
     shared_settle(&run->cluster, &run->shared);

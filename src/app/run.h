@@ -35,7 +35,8 @@ struct run {
     struct shared shared;   /* values of the weights, then the tables */
     struct network network;
     struct store store;
-    bool damaged; /* whether any picture of the selected layers is */
+    bool damaged;   /* whether any picture of the selected layers is */
+    bool abandoned; /* a thread still reads the weights: the process must end without exit() */
     struct drawing drawing;
     double start, deadline, end; /* seconds of the monotonic clock: nothing is drawn after the deadline, nothing written
                                   * after the end */

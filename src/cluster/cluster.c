@@ -1,7 +1,10 @@
 #include "filteratlas/cluster/cluster.h"
+#include "filteratlas/cluster/launcher.h"
 
 #include "filteratlas/base/clock.h"
+#include "filteratlas/cluster/stop.h"
 #include "groups.h"
+#include "tags.h"
 
 #include <math.h>
 #include <mpi.h>
@@ -18,7 +21,7 @@ static int no_room(const char *what) {
 
 /* Which ranks share a node, on all ranks; on rank 0 also each rank's host and leader. */
 static void find_nodes(struct cluster *cluster) {
-    struct cluster_groups *groups = cluster->groups = malloc(sizeof *groups);
+    struct cluster_groups *groups = cluster->groups = calloc(1, sizeof *groups);
     if (!groups)
         no_room("communicators");
     MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, cluster->rank, MPI_INFO_NULL, &groups->node);
@@ -63,6 +66,7 @@ void cluster_start(struct cluster *cluster) {
     *cluster = (struct cluster){0};
     int provided, length;
     char version[MPI_MAX_LIBRARY_VERSION_STRING], host[MPI_MAX_PROCESSOR_NAME];
+    launcher_prepare();
     MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &provided);
     report_errors();
     if (provided < MPI_THREAD_FUNNELED) {
@@ -75,10 +79,7 @@ void cluster_start(struct cluster *cluster) {
     MPI_Get_processor_name(host, &length);
     snprintf(cluster->host, sizeof cluster->host, "%s", host);
     MPI_Get_library_version(version, &length);
-    snprintf(cluster->mpi, sizeof cluster->mpi, "%.*s", (int)strcspn(version, ","), version);
-    char *v = strstr(cluster->mpi, "MPI v");
-    if (v)
-        memmove(v + 4, v + 5, strlen(v + 5) + 1); /* "Open MPI v4.1.4" */
+    launcher_name_mpi(version, cluster->mpi);
     find_nodes(cluster);
 }
 
@@ -92,18 +93,41 @@ void cluster_end(struct cluster *cluster) {
     MPI_Finalize();
 }
 
+/* Rank 0 may be at something long while the others wait for it: it hears of a signal that one of them got. */
+static void tell_signal(const struct cluster *cluster) {
+    struct cluster_groups *groups = cluster->groups;
+    MPI_Request request;
+    if (!cluster->rank || groups->signal || !stop_signal())
+        return;
+    groups->signal = stop_signal();
+    MPI_Isend(&groups->signal, 1, MPI_INT, 0, TAG_SIGNAL, MPI_COMM_WORLD, &request);
+    MPI_Request_free(&request);
+}
+
+int cluster_signal(const struct cluster *cluster) {
+    struct cluster_groups *groups = cluster->groups;
+    int arrived = 0;
+    if (!cluster->rank && !groups->signal)
+        MPI_Iprobe(MPI_ANY_SOURCE, TAG_SIGNAL, MPI_COMM_WORLD, &arrived, MPI_STATUS_IGNORE);
+    if (arrived)
+        MPI_Recv(&groups->signal, 1, MPI_INT, MPI_ANY_SOURCE, TAG_SIGNAL, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+    return stop_signal() ? stop_signal() : groups->signal;
+}
+
 /* Waiting in a collective call keeps a core busy, which on a full node others draw on. */
-static void wait_for(MPI_Request *request) {
+static void wait_for(const struct cluster *cluster, MPI_Request *request) {
     int done = 0;
-    for (double start = clock_now(); !done; MPI_Test(request, &done, MPI_STATUS_IGNORE))
+    for (double start = clock_now(); !done; MPI_Test(request, &done, MPI_STATUS_IGNORE)) {
+        tell_signal(cluster);
         clock_pause(fmin((clock_now() - start) / 10, 2e-3));
+    }
 }
 
 int cluster_agree(const struct cluster *cluster, int status, struct error *error) {
     int mine = status ? cluster->rank : cluster->ranks, first;
     MPI_Request request;
     MPI_Iallreduce(&mine, &first, 1, MPI_INT, MPI_MIN, MPI_COMM_WORLD, &request);
-    wait_for(&request);
+    wait_for(cluster, &request);
     if (first == cluster->ranks)
         return STATUS_OK;
     if (first == cluster->rank && first > 0) {

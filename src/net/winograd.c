@@ -19,13 +19,32 @@ static int ceil_div(int a, int b) { return (a + b - 1) / b; }
 
 int winograd_padded(int channels) { return ceil_div(channels, WINOGRAD_LINE) * WINOGRAD_LINE; }
 
+/* The features that the Makefile's KERNEL_FLAGS let the compiler use. By their own names: those of levels, "x86-64-v3",
+ * are unknown to GCC before 12 and to clang before 18. */
+#if defined(WINOGRAD_WITH_avx2) || defined(WINOGRAD_WITH_avx512)
+static bool runs_avx2(void) {
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi") &&
+           __builtin_cpu_supports("bmi2");
+}
+#endif
+
+#if defined(WINOGRAD_WITH_avx512)
+static bool runs_avx512(void) {
+    return runs_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+           __builtin_cpu_supports("avx512cd");
+}
+#endif
+
 const struct winograd_kernels *winograd_find_kernels(const char *name) {
     const struct winograd_kernels *found[3];
     int count = 0;
-#if defined(__x86_64__)
-    if (__builtin_cpu_supports("x86-64-v4"))
+#if defined(WINOGRAD_WITH_avx512)
+    if (runs_avx512())
         found[count++] = &winograd_kernels_avx512;
-    if (__builtin_cpu_supports("x86-64-v3"))
+#endif
+#if defined(WINOGRAD_WITH_avx2)
+    if (runs_avx2())
         found[count++] = &winograd_kernels_avx2;
 #endif
     found[count++] = &winograd_kernels_baseline;
@@ -305,12 +324,16 @@ static struct convolution describe(const struct winograd_layer *layer, enum wino
                                 .tile_columns = ceil_div(width, side)};
 }
 
+static enum winograd_mode mode_of(const struct winograd_layer *layer) {
+    return layer->linear ? WINOGRAD_PLAIN : layer->pooled ? WINOGRAD_POOLED : WINOGRAD_GATED;
+}
+
 void winograd_forward(const struct winograd_layer *layer, const float *in, int pictures, int height, int width,
                       float *out, uint8_t *gate, float *scratch) {
     struct convolution c = describe(layer, WINOGRAD_FORWARD, pictures, height, width);
     const int shrink = layer->pooled ? 2 : 1;
     c.input_mode = WINOGRAD_PLAIN;
-    c.output_mode = layer->pooled ? WINOGRAD_POOLED : WINOGRAD_GATED;
+    c.output_mode = mode_of(layer);
     c.from = (struct winograd_map){(float *)in, NULL, height, width, winograd_padded(layer->cin)};
     c.to = (struct winograd_map){out, gate, height / shrink, width / shrink, winograd_padded(layer->cout)};
     c.bias = layer->bias;
@@ -321,7 +344,7 @@ void winograd_backward(const struct winograd_layer *layer, const float *grad_out
                        int height, int width, float *grad_in, float *scratch) {
     struct convolution c = describe(layer, WINOGRAD_BACKWARD, pictures, height, width);
     const int shrink = layer->pooled ? 2 : 1;
-    c.input_mode = layer->pooled ? WINOGRAD_POOLED : WINOGRAD_GATED;
+    c.input_mode = mode_of(layer);
     c.output_mode = WINOGRAD_PLAIN;
     c.from = (struct winograd_map){(float *)grad_out, (uint8_t *)gate, height / shrink, width / shrink,
                                    winograd_padded(layer->cout)};

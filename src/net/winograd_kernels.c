@@ -24,8 +24,14 @@ typedef int32_t ivec __attribute__((vector_size(4 * LANES), may_alias));
 typedef int8_t bvec __attribute__((vector_size(LANES), may_alias));
 
 #define INLINE static inline __attribute__((always_inline))
+/* ROLLED: unrolled, every point's address would be worked out and kept by itself. */
+#if defined(__clang__)
+#define UNROLL _Pragma("unroll 16")
+#define ROLLED _Pragma("nounroll")
+#else
 #define UNROLL _Pragma("GCC unroll 16")
-#define ROLLED _Pragma("GCC unroll 1") /* unrolled, every point's address would be worked out and kept by itself */
+#define ROLLED _Pragma("GCC unroll 1")
+#endif
 
 INLINE int least(int a, int b) { return a < b ? a : b; }
 
@@ -233,19 +239,19 @@ INLINE void gather_windows(int points, const struct winograd_map *from, ptrdiff_
     for (int y = r->top; y < r->bottom; ++y)
         for (int x = r->left; x < r->right; ++x) {
             const ptrdiff_t here = at + y * row + x * pixel;
-            const int upper = y > 0, lower = 2 * y<points, left = x> 0, right = 2 * x < points;
+            const int upper = y > 0, left = x > 0, lower = 2 * y < points, right = 2 * x < points;
             const vec value = load(from->data + here);
             const ivec place = load_gate(from->gate + here);
-            float *to = local + ((2 * y - 1) * points + 2 * x - 1) * LANES;
+            const ptrdiff_t to = ((2 * y - 1) * points + 2 * x - 1) * LANES; /* before local where y or x is 0 */
             __builtin_prefetch(from->data + here + (ptrdiff_t)ahead);
             if (upper && left)
-                store(to, keep(value, place == 0));
+                store(local + to, keep(value, place == 0));
             if (upper && right)
-                store(to + LANES, keep(value, place == 1));
+                store(local + (to + LANES), keep(value, place == 1));
             if (lower && left)
-                store(to + points * LANES, keep(value, place == 2));
+                store(local + (to + points * LANES), keep(value, place == 2));
             if (lower && right)
-                store(to + (points + 1) * LANES, keep(value, place == 3));
+                store(local + (to + (points + 1) * LANES), keep(value, place == 3));
         }
 }
 

@@ -22,7 +22,7 @@ static int set_up(void **state) {
     struct error error;
     (void)state;
     gemm_use_one_thread();
-    return weights_read(DEMO, &demo, &error);
+    return weights_read(DEMO, NULL, &demo, &error);
 }
 
 static int tear_down(void **state) {

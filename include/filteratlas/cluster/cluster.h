@@ -4,6 +4,7 @@
 #define FILTERATLAS_CLUSTER_H
 
 #include "filteratlas/base/error.h"
+#include "filteratlas/cluster/launcher.h"
 
 #include <stddef.h>
 
@@ -18,7 +19,7 @@ struct cluster {
     char first_host[CLUSTER_HOST_SIZE]; /* rank 0's */
     char (*hosts)[CLUSTER_HOST_SIZE];   /* on rank 0, all ranks' [ranks]; elsewhere NULL */
     int *leader;                        /* on rank 0, the first rank of each rank's node [ranks]; elsewhere NULL */
-    char mpi[64];                       /* "Open MPI 4.1.4" */
+    char mpi[LAUNCHER_MPI_SIZE];        /* "Open MPI 4.1.4" */
     struct cluster_groups *groups;      /* the communicators */
 };
 
@@ -30,6 +31,10 @@ void cluster_end(struct cluster *cluster);
  * If any rank comes with a status other than STATUS_OK, all leave with the status and message of the lowest such rank;
  * a rank other than 0 is named in the message, with its host. error may be uninitialised where status is STATUS_OK. */
 int cluster_agree(const struct cluster *cluster, int status, struct error *error);
+
+/* The signal that asks this process to stop or, on rank 0, one that another rank got while it waited in cluster_agree;
+ * 0: none. Not collective. */
+int cluster_signal(const struct cluster *cluster);
 
 /* Rank 0's bytes to all ranks. */
 void cluster_broadcast(void *bytes, size_t size);

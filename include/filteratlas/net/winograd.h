@@ -41,6 +41,7 @@ const char *winograd_kernels_name(const struct winograd_kernels *kernels);
 struct winograd_layer {
     int cin, cout;     /* channels, without padding */
     bool pooled;       /* 2x2 max pooling follows */
+    bool linear;       /* neither bias nor ReLU nor pooling, and no gates, which are NULL: the convolution alone */
     const float *bias; /* [padded cout], padding 0 */
     const float
         *table[2][2]; /* [direction][tile], made by winograd_fill_table; one tile may be NULL, for both directions */
