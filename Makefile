@@ -33,13 +33,14 @@ LIBS := $(LIBRARY_LIBS) -lm -lpthread $(LDFLAGS)
 KERNELS := src/net/winograd_kernels.c
 LOOPS := src/net/loops.c
 SOURCES := $(filter-out $(KERNELS) $(LOOPS),$(wildcard src/*/*.c))
-CLUSTER := $(addprefix src/cluster/,cluster.c distribute.c driver.c relay.c shared.c) $(wildcard src/app/render*.c) src/app/app.c
+CLUSTER := $(addprefix src/cluster/,cluster.c distribute.c driver.c relay.c shared.c tasks.c) $(wildcard src/app/render*.c) \
+	src/app/examples.c src/app/app.c
 SERIAL := $(filter-out $(CLUSTER),$(SOURCES)) # all that links and is tested without MPI
 KERNEL_OBJECTS := $(KERNEL_SETS:%=$(BUILD)/src/net/winograd_kernels_%.o)
 LOOP_OBJECTS := $(KERNEL_SETS:%=$(BUILD)/src/net/loops_%.o)
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(KERNEL_OBJECTS) $(LOOP_OBJECTS) $(BUILD)/page_assets.o
 TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
-TEST_HELPERS := $(addprefix $(BUILD)/tests/unit/,weights_writer.o fixtures.o twin.o twin_network.o twin_graph.o graph_builder.o folder.o model_writer.o)
+TEST_HELPERS := $(addprefix $(BUILD)/tests/unit/,weights_writer.o fixtures.o twin.o twin_network.o twin_graph.o graph_builder.o folder.o model_writer.o image_writer.o)
 
 all: $(BUILD)/filteratlas
 
@@ -63,7 +64,8 @@ $(LOOP_OBJECTS): $(BUILD)/src/net/loops_%.o: $(LOOPS) $(RULES)
 	$(Q)$(COMPILE) $(ALL_CFLAGS) -O3 -fno-trapping-math $(KERNEL_FLAGS_$*) -DLOOPS_ISA=$* -MMD -MP -c -o $@ $<
 
 # Long loops over pixels and waves: -O3 makes vectors of them, which round the same.
-$(addprefix $(BUILD)/src/ascent/,waves.o fourier.o optimisers.o transform.o): ALL_CFLAGS += -O3
+$(addprefix $(BUILD)/src/,$(addprefix ascent/,waves.o fourier.o optimisers.o transform.o) image/resize.o net/activations.o): \
+	ALL_CFLAGS += -O3
 
 $(BUILD)/%.o: %.c $(RULES)
 	$(call say,CC,$<)
@@ -122,6 +124,10 @@ $(BUILD)/tests/make_weights: $(BUILD)/tests/unit/make_weights.o $(BUILD)/tests/u
 	$(call say,LINK,$@)
 	$(Q)$(COMPILE) $(ALL_CFLAGS) -o $@ $^ $(LIBS)
 
+$(BUILD)/tests/make_images: $(BUILD)/tests/unit/make_images.o $(BUILD)/tests/unit/image_writer.o
+	$(call say,LINK,$@)
+	$(Q)$(COMPILE) $(ALL_CFLAGS) -o $@ $^ $(LIBS)
+
 $(BUILD)/tests/png_pixels: $(BUILD)/tests/unit/png_pixels.o $(BUILD)/libserial.a
 	$(call say,LINK,$@)
 	$(Q)$(COMPILE) $(ALL_CFLAGS) -o $@ $^ $(LIBS)
@@ -153,7 +159,7 @@ $(BUILD)/tests/sim/sim $(BUILD)/tests/sim/mutant:
 $(BUILD)/tests/sim/mutant.o: $(BUILD)/tests/sim/mutant.c
 	$(Q)$(COMPILE) $(ALL_CFLAGS) -c -o $@ $<
 
-tests: $(BUILD)/filteratlas $(TESTS) $(BUILD)/tests/make_weights $(BUILD)/tests/mutate_models $(BUILD)/tests/png_pixels $(BUILD)/tests/make_atlas $(BUILD)/tests/page_time \
+tests: $(BUILD)/filteratlas $(TESTS) $(BUILD)/tests/make_weights $(BUILD)/tests/make_images $(BUILD)/tests/mutate_models $(BUILD)/tests/png_pixels $(BUILD)/tests/make_atlas $(BUILD)/tests/page_time \
 	$(BUILD)/tests/read_back $(BUILD)/tests/faults.so $(BUILD)/tests/sim/sim
 
 # oneDNN 2 has no pkg-config file.

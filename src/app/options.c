@@ -1,6 +1,7 @@
 #include "options.h"
 
 #include "filteratlas/ascent/smooth.h"
+#include "filteratlas/atlas/examples.h"
 #include "nearest.h"
 #include "option_table.h"
 
@@ -13,6 +14,7 @@
 #define PLAN (1u << COMMAND_PLAN)
 #define INSPECT (1u << COMMAND_INSPECT)
 #define STITCH (1u << COMMAND_STITCH)
+#define EXAMPLES (1u << COMMAND_EXAMPLES)
 
 #define FIELD(name) offsetof(struct options, name)
 
@@ -26,11 +28,11 @@
 #define NONE EACH(NULL, NULL)
 
 const struct row option_rows[OPTION_ROWS] = {
-    {"weights", 0, TYPE_TEXT, GROUP_FILES, RENDER | PLAN, FIELD(weights), "FILE", NONE, 0, 0,
+    {"weights", 0, TYPE_TEXT, GROUP_FILES, RENDER | PLAN | EXAMPLES, FIELD(weights), "FILE", NONE, 0, 0,
      "the network: a Keras HDF5 file; rank 0 reads it"},
-    {"out", 0, TYPE_TEXT, GROUP_FILES, RENDER | PLAN | STITCH, FIELD(out), "DIR", NONE, 0, 0,
+    {"out", 0, TYPE_TEXT, GROUP_FILES, RENDER | PLAN | STITCH | EXAMPLES, FIELD(out), "DIR", NONE, 0, 0,
      "the atlas, a folder; plan times its disk"},
-    {"config", 0, TYPE_TEXT, GROUP_FILES, RENDER | PLAN | INSPECT, FIELD(config), "FILE.json", NONE, 0, 0,
+    {"config", 0, TYPE_TEXT, GROUP_FILES, RENDER | PLAN | INSPECT | EXAMPLES, FIELD(config), "FILE.json", NONE, 0, 0,
      "its description (JSON), where FILE has none"},
     {"recipe", 0, TYPE_CHOICE, GROUP_RECIPE, RENDER | PLAN, FIELD(recipe), "keras|fourier", BOTH("keras"), 0, 0,
      "Keras's example, or legible waves"},
@@ -76,7 +78,7 @@ const struct row option_rows[OPTION_ROWS] = {
      "random rotation by degrees"},
     {"zoom", 0, TYPE_REAL, GROUP_MORE, RENDER | PLAN, FIELD(zoom), "Z", FOURIER("0"), 0, 0.9,
      "random enlargement by a share"},
-    {"layers", 0, TYPE_TEXT, GROUP_SELECTION, RENDER | PLAN | STITCH, FIELD(layers), "LIST", NONE, 0, 0,
+    {"layers", 0, TYPE_TEXT, GROUP_SELECTION, RENDER | PLAN | STITCH | EXAMPLES, FIELD(layers), "LIST", NONE, 0, 0,
      "names or globs, 'block5_*,block1_*' (default: all)"},
     {"filters", 0, TYPE_RANGE, GROUP_SELECTION, RENDER | PLAN, FIELD(filters), "LO:HI", BOTH("0:"), 0, 0,
      "filters LO to HI - 1 of each layer"},
@@ -86,17 +88,18 @@ const struct row option_rows[OPTION_ROWS] = {
      "also write atlas.h5, and keep it up to date"},
     {"progress", 0, TYPE_CHOICE, GROUP_RUN, RENDER, FIELD(progress), "auto|bar|lines|none", BOTH("auto"), 0, 0,
      "a bar on a terminal, lines in a log"},
-    {"time-limit", 0, TYPE_TIME, GROUP_RUN, RENDER, FIELD(time_limit), "[H:]M:S|auto", NONE, 0, 0,
+    {"time-limit", 0, TYPE_TIME, GROUP_RUN, RENDER | EXAMPLES, FIELD(time_limit), "[H:]M:S|auto", NONE, 0, 0,
      "stop by then, status 75; auto: the Slurm job's end"},
-    {"grace", 0, TYPE_REAL, GROUP_RUN, RENDER, FIELD(grace), "S", NONE, 0, 1e6,
+    {"grace", 0, TYPE_REAL, GROUP_RUN, RENDER | EXAMPLES, FIELD(grace), "S", NONE, 0, 1e6,
      "for units in flight (no end; after SIGTERM 0.5)"},
-    {"rank-timeout", 0, TYPE_REAL, GROUP_RUN, RENDER, FIELD(rank_timeout), "S", BOTH("300"), 1, 1e6,
+    {"rank-timeout", 0, TYPE_REAL, GROUP_RUN, RENDER | EXAMPLES, FIELD(rank_timeout), "S", BOTH("300"), 1, 1e6,
      "a rank silent for so many seconds is lost"},
-    {"no-shared", 0, TYPE_FLAG, GROUP_RUN, RENDER, FIELD(no_shared), NULL, NONE, 0, 0,
+    {"no-shared", 0, TYPE_FLAG, GROUP_RUN, RENDER | EXAMPLES, FIELD(no_shared), NULL, NONE, 0, 0,
      "weights and tables per rank, not per node"},
     {"mixed-kernels", 0, TYPE_FLAG, GROUP_RUN, RENDER, FIELD(mixed_kernels), NULL, NONE, 0, 0,
      "draw on processors of another kind, too"},
-    {"quiet", 'q', TYPE_FLAG, GROUP_RUN, RENDER | STITCH, FIELD(quiet), NULL, NONE, 0, 0, "print nothing but errors"},
+    {"quiet", 'q', TYPE_FLAG, GROUP_RUN, RENDER | STITCH | EXAMPLES, FIELD(quiet), NULL, NONE, 0, 0,
+     "print nothing but errors"},
     {"verbose", 'v', TYPE_FLAG, GROUP_RUN, RENDER, FIELD(verbose), NULL, NONE, 0, 0, "a line for every filter"},
     {"ranks", 0, TYPE_RANKS, GROUP_PLAN, PLAN, FIELD(ranks), "N[,M...]", BOTH("1"), 1, 1000000,
      "numbers of ranks to plan for; the slices shown are those of the first"},
@@ -112,9 +115,19 @@ const struct row option_rows[OPTION_ROWS] = {
      "black pixels between neighbours"},
     {"legibility", 0, TYPE_FLAG, GROUP_MOSAIC, STITCH, FIELD(legibility), NULL, NONE, 0, 0,
      "also print how many filters have a picture, and how much of the pictures is fine grain"},
+    {"images", 0, TYPE_TEXT, GROUP_EXAMPLES, EXAMPLES, FIELD(images), "DIR|LIST", NONE, 0, 0,
+     "JPEG and PNG files, a folder or a file with a path per line"},
+    {"top", 0, TYPE_INTEGER, GROUP_EXAMPLES, EXAMPLES, FIELD(top), "N", BOTH("9"), 1, EXAMPLES_MOST,
+     "images kept for each filter"},
+    {"short", 0, TYPE_INTEGER, GROUP_EXAMPLES, EXAMPLES, FIELD(shorter), "N", BOTH("256"), 1, 4096,
+     "pixels that an image's shorter side is brought to"},
+    {"crop", 0, TYPE_INTEGER, GROUP_EXAMPLES, EXAMPLES, FIELD(crop), "N", BOTH("224"), 1, 1024,
+     "pixels of the square in its middle that the network is given"},
+    {"preprocess", 0, TYPE_CHOICE, GROUP_EXAMPLES, EXAMPLES, FIELD(image_preprocess), "caffe|tf|torch|unit|none",
+     BOTH("caffe"), 0, 0, "how it is given"},
     {"size", 0, TYPE_SIZE, GROUP_INSPECT, INSPECT, FIELD(map_size), "W[xH]", NONE, 1, 16384,
      "pixels for which the maps are told (default: the network's own size, or 224)"},
-    {"help", 'h', TYPE_FLAG, GROUP_OTHER, RENDER | PLAN | INSPECT | STITCH, FIELD(help), NULL, NONE, 0, 0,
+    {"help", 'h', TYPE_FLAG, GROUP_OTHER, RENDER | PLAN | INSPECT | STITCH | EXAMPLES, FIELD(help), NULL, NONE, 0, 0,
      "print this and exit"},
 };
 
@@ -129,6 +142,9 @@ const struct option_command option_commands[COMMANDS] = {
     {"inspect", "inspect FILE [options]", "Prints the network that a file holds."},
     {"stitch", "stitch --out DIR [options]",
      "Makes the mosaics, the tables and the page again from the stored pictures."},
+    {"examples", "examples --weights FILE --images DIR --out DIR [options]",
+     "Finds the images that excite every filter most, under mpirun or srun or alone, and\n"
+     "shows them in the atlas. The same command again goes on; more images add to it."},
 };
 
 int options_command(const char *name) {
@@ -255,15 +271,24 @@ static int parse_option(enum command command, int code, const char *word, struct
                      *optarg ? optarg : "''", allowed);
 }
 
+/* Which commands can't do without --weights and --out. */
+static bool needs_weights(enum command command) {
+    return command == COMMAND_RENDER || command == COMMAND_PLAN || command == COMMAND_EXAMPLES;
+}
+
+static bool needs_out(enum command command) {
+    return command == COMMAND_RENDER || command == COMMAND_STITCH || command == COMMAND_EXAMPLES;
+}
+
 static int surplus_argument(enum command command, const struct options *options, const char *word,
                             struct error *error) {
     const char *own = option_commands[command].name, *meant = NULL;
     if (!strncmp(word, "\u2013", 3) || !strncmp(word, "\u2014", 3) || !strncmp(word, "\u2212", 3))
         return error_set(error, STATUS_USAGE, "%s: begins with a dash that is no hyphen; type the option with --",
                          word);
-    if ((command == COMMAND_RENDER || command == COMMAND_PLAN) && !options->weights)
+    if (needs_weights(command) && !options->weights)
         meant = "weights";
-    else if ((command == COMMAND_RENDER || command == COMMAND_STITCH) && !options->out)
+    else if (needs_out(command) && !options->out)
         meant = "out";
     if (meant)
         return error_set(error, STATUS_USAGE, "%s: belongs to no option; did you mean --%s %s?", word, meant, word);
@@ -281,12 +306,19 @@ static int check_complete(enum command command, int argc, char **argv, struct op
         return error_set(error, STATUS_USAGE, "inspect: FILE is missing; give the weights file");
     if (command == COMMAND_INSPECT)
         options->file = argv[optind];
-    if ((command == COMMAND_RENDER || command == COMMAND_PLAN) && !options->weights)
+    if (needs_weights(command) && !options->weights)
         return error_set(error, STATUS_USAGE, "%s: --weights FILE is missing; give a Keras HDF5 file of a VGG network",
                          option_commands[command].name);
-    if ((command == COMMAND_RENDER || command == COMMAND_STITCH) && !options->out)
+    if (needs_out(command) && !options->out)
         return error_set(error, STATUS_USAGE, "%s: --out DIR is missing; give the folder of the atlas",
                          option_commands[command].name);
+    if (command == COMMAND_EXAMPLES && !options->images)
+        return error_set(error, STATUS_USAGE, "examples: --images DIR is missing; give a folder of JPEG and PNG files");
+    if (command == COMMAND_EXAMPLES && options->crop > options->shorter)
+        return error_set(error, STATUS_USAGE,
+                         "--crop %d: is larger than the image, whose shorter side has %d pixels; "
+                         "give at most that, or a larger --short",
+                         options->crop, options->shorter);
     if (!options->blur && options->blur_sigma != 1)
         return error_set(error, STATUS_USAGE, "--blur-sigma %g: changes nothing without --blur; give both or neither",
                          options->blur_sigma);

@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum command { COMMAND_RENDER, COMMAND_PLAN, COMMAND_INSPECT, COMMAND_STITCH, COMMANDS };
+enum command { COMMAND_RENDER, COMMAND_PLAN, COMMAND_INSPECT, COMMAND_STITCH, COMMAND_EXAMPLES, COMMANDS };
 
 enum progress_style { PROGRESS_AUTO, PROGRESS_BAR, PROGRESS_LINES, PROGRESS_NONE };
 
@@ -76,6 +76,11 @@ struct options {
     /* stitch */
     int grid, sort, margin; /* sort: 0 loss, 1 index */
     bool legibility;
+    /* examples */
+    const char *images; /* a folder, or a file with a list */
+    int top;
+    int shorter, crop;    /* pixels */
+    int image_preprocess; /* enum preprocess */
     bool help;
 };
 

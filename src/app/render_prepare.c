@@ -3,6 +3,7 @@
 #include "filteratlas/cluster/stop.h"
 #include "filteratlas/net/gemm.h"
 #include "filteratlas/net/winograd.h"
+#include "limit.h"
 #include "measure.h"
 #include "run.h"
 #include "weights_reader.h"
@@ -11,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 /* Asked while a rank waits, reads or fills tables; the coordinator asks for itself while ranks draw. */
 static bool goes_on(void *context) {
@@ -91,25 +91,12 @@ static bool wanted(const void *context, int layer, int filter) {
     return selection_has(&run->first.selection, layer, filter) && !store_layer_has(&run->first.drawn[layer], filter);
 }
 
-/* When to stop before `limit`, by the monotonic clock, with a margin for the last commits and the files. */
-static void stop_before(struct run *run, double limit, double margin) {
-    run->deadline = limit - margin;
-    run->end = limit - margin / 5;
-}
-
 int run_set_deadline(struct run *run, struct error *error) {
-    static const double margin = 5;
-    double limit = run->options.time_limit, now = clock_now();
-    stop_before(run, INFINITY, 0);
-    if (limit > 0)
-        stop_before(run, run->start + limit, fmin(margin, limit / 10));
-    if (limit != OPTIONS_TIME_AUTO)
-        return STATUS_OK;
-    double end = stop_slurm_end();
-    if (end <= 0)
-        return error_set(error, STATUS_USAGE, "--time-limit auto: Slurm gives no end of this job; give [H:]M:S");
-    stop_before(run, now + (end - (double)time(NULL)), margin);
-    return STATUS_OK;
+    struct limit limit;
+    int status = limit_set(&run->options, run->start, &limit, error);
+    run->deadline = limit.deadline;
+    run->end = limit.end;
+    return status;
 }
 
 int run_prepare_first(struct run *run, struct error *error) {

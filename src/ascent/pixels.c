@@ -4,7 +4,7 @@
 
 #include "filteratlas/ascent/smooth.h"
 #include "picture8.h"
-#include "resize.h"
+#include "filteratlas/image/resize.h"
 
 #include <stdlib.h>
 

@@ -33,6 +33,13 @@ void text_append(struct text *text, const char *format, ...) {
     va_end(arguments);
 }
 
+void text_append_bytes(struct text *text, const void *bytes, size_t size) {
+    reserve(text, size);
+    memcpy(text->bytes + text->size, bytes, size);
+    text->size += size;
+    text->bytes[text->size] = 0;
+}
+
 static int cannot_read(const char *path, const char *why, struct error *error) {
     return error_set(error, STATUS_FAILURE, "%s: cannot be read: %s", path, why);
 }

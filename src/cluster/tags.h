@@ -3,6 +3,6 @@
 #ifndef TAGS_H
 #define TAGS_H
 
-enum { TAG_REPORT = 1, TAG_ORDER, TAG_SIGNAL };
+enum { TAG_REPORT = 1, TAG_ORDER, TAG_SIGNAL, TAG_TASK, TAG_ANSWER, TAG_RESULT };
 
 #endif

@@ -30,12 +30,13 @@ function formatLoss(loss) {
 
 const byLoss = (a, b) => b.loss - a.loss || a.filter - b.filter;
 
-function makeLayer({ name, filters }, number) {
+function makeLayer({ name, filters, examples }, number) {
   const live = filters.filter((f) => !f.dead).sort(byLoss);
   live.forEach((f, i) => { f.rank = i + 1; });
   const losses = live.map((f) => f.loss).filter((loss) => loss !== null);
   return {
     name, number, live, filters,
+    hasExamples: Boolean(examples), examples: null, /* a promise, once it was asked for */
     dead: filters.filter((f) => f.dead),
     byNumber: new Map(filters.map((f) => [f.filter, f])),
     block: (/^(.*)_conv\d+$/.exec(name) || [, name])[1],
@@ -93,4 +94,5 @@ window.filteratlas = {
     data.place = new Map(data.filters.map((filter, i) => [filter, i]));
     sheetsLoaded.set(name, data);
   },
+  examples(name, data) { examplesLoaded.set(name, data); },
 };

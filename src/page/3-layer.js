@@ -84,19 +84,22 @@ async function showLayer(layer) {
   byId("layer-lead").textContent = `${describeCounts(layer.live.length, layer.dead.length)}, ${describeRange(layer)}`;
   byId("low").value = 0;
   byId("high").value = SLIDER_STEPS;
-  byId("tools").hidden = layer.live.length < 2;
+  byId("tools").hidden = layer.live.length < 2 && !layer.hasExamples;
   byId("tools").querySelector(".range").hidden = !(layer.low < layer.high);
   byId("dead").hidden = !layer.dead.length;
   byId("dead").open = !layer.live.length;
   byId("dead").firstChild.textContent = `${formatCount(layer.dead.length)} dead filter${layer.dead.length === 1 ? "" : "s"}`;
-  byId("dead").lastChild.textContent = `No noise woke them: ${layer.dead.map((f) => f.filter).join(", ")}`;
+  byId("dead").lastChild.replaceChildren("No noise woke them: ", ...layer.dead.flatMap((f, i) =>
+    [i ? ", " : "", element("a", { href: filterHash(layer, f) }, String(f.filter))]));
   if (sheet) {
     grid.style.setProperty("--sheet", cssAddress(`${layerFolder(layer)}/sheet.jpg`));
     grid.style.setProperty("--sheet-size", `${100 * sheet.columns}% ${100 * sheet.rows}%`);
   }
   shown.cells = new Map(layer.live.map((f) => [f.filter, makeCell(layer, f, sheet)]));
   makeTurn(layer);
+  byId("second-row").hidden = !layer.hasExamples;
   updateGrid();
+  await updateSecondRow();
 }
 
 function focusCell(filter) {
@@ -127,6 +130,7 @@ grid.addEventListener("focusin", (event) => setCurrent(Number(event.target.datas
 
 byId("tools").addEventListener("input", (event) => {
   const low = byId("low"), high = byId("high");
+  if (event.target.name === "examples") updateSecondRow();
   if (event.target === low) low.value = Math.min(low.value, high.value);
   if (event.target === high) high.value = Math.max(low.value, high.value);
   updateGrid();

@@ -30,6 +30,7 @@ function showPicture(layer, filter) {
     large.alt = `The picture that excites filter ${filter.filter} of ${layer.name}`;
   }
   showFacts(layer, filter);
+  showExamples(layer, filter);
   byId("place").textContent = `${formatCount(at + 1)} of ${formatCount(order.length)}`;
   byId("previous").disabled = at === 0;
   byId("next").disabled = at === order.length - 1;

@@ -4,30 +4,20 @@
 
 #include "filteratlas/base/text.h"
 #include "page_assets.h"
+#include "script.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-
-static void append_string(struct text *text, const char *string) {
-    text_append(text, "\"");
-    for (; *string; string++) {
-        unsigned char c = (unsigned char)*string;
-        if (c == '"' || c == '\\' || c < ' ')
-            text_append(text, "\\u%04x", c);
-        else
-            text_append(text, "%c", c);
-    }
-    text_append(text, "\"");
-}
+#include <unistd.h>
 
 /* The entries of job.txt as pairs. */
 static void append_job(struct text *text, const struct store_entry *entries, int count) {
     for (int i = 0; i < count; i++) {
         text_append(text, i ? ", [" : "[");
-        append_string(text, entries[i].name);
+        script_append_string(text, entries[i].name);
         text_append(text, ", ");
-        append_string(text, entries[i].value);
+        script_append_string(text, entries[i].value);
         text_append(text, "]");
     }
 }
@@ -39,15 +29,21 @@ static void append_filter(struct text *text, const struct store_filter *filter) 
     text_append(text, "{\"filter\": %d, \"loss\": %s%s", filter->index, loss, filter->dead ? ", \"dead\": true" : "");
     if (*filter->rescue) {
         text_append(text, ", \"mark\": ");
-        append_string(text, filter->rescue);
+        script_append_string(text, filter->rescue);
     }
     text_append(text, "}");
 }
 
-static void append_layer(struct text *text, const struct store_layer *layer) {
+static bool has_examples(const struct store *store, const char *layer) {
+    char path[DURABLE_PATH_SIZE];
+    snprintf(path, sizeof path, "%s/page/examples/%s.js", store->folder, layer);
+    return access(path, F_OK) == 0;
+}
+
+static void append_layer(struct text *text, const struct store *store, const struct store_layer *layer) {
     text_append(text, "{\"name\": ");
-    append_string(text, layer->name);
-    text_append(text, ", \"filters\": [\n");
+    script_append_string(text, layer->name);
+    text_append(text, "%s, \"filters\": [\n", has_examples(store, layer->name) ? ", \"examples\": true" : "");
     for (int i = 0; i < layer->count; i++) {
         append_filter(text, &layer->filter[i]);
         text_append(text, i + 1 < layer->count ? ",\n" : "\n");
@@ -75,7 +71,7 @@ static int write_data(const struct store *store, const struct store_job *job, co
     for (int l = 0; l < count; l++)
         if (layers[l].count) {
             text_append(&text, "%s", separator);
-            append_layer(&text, &layers[l]);
+            append_layer(&text, store, &layers[l]);
             separator = ",\n";
         }
     text_append(&text, "\n]});\n");

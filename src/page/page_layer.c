@@ -5,7 +5,7 @@
 #include "filteratlas/atlas/strip.h"
 #include "filteratlas/base/checksum.h"
 #include "filteratlas/base/text.h"
-#include "jpeg_file.h"
+#include "page_jpeg.h"
 #include "pyramid.h"
 #include "thumbnail.h"
 
@@ -76,7 +76,7 @@ static int sheet_write(const struct sheet *sheet, const char *folder, const char
     const struct jpeg_picture picture = {sheet->rgb, sheet->columns * sheet->width, sheet_rows(sheet) * sheet->height,
                                          sheet_stride(sheet)};
     snprintf(path, sizeof path, "%s/%s", folder, name);
-    return jpeg_file_write(path, &picture, QUALITY, error);
+    return page_jpeg_write(path, &picture, QUALITY, error);
 }
 
 static int open_row(const struct store *store, const char *layer, int row, struct making *making, struct error *error) {

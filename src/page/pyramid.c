@@ -1,6 +1,6 @@
 #include "pyramid.h"
 
-#include "jpeg_file.h"
+#include "page_jpeg.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -76,7 +76,7 @@ static int write_tiles(struct pyramid *pyramid, int level, struct error *error) 
         snprintf(path, sizeof path, "%s/%d/%d_%d.jpg", pyramid->folder, level, x, y);
         tile.rgb = l->strip + (size_t)x * TILE * CHANNELS;
         tile.width = l->width - x * TILE < TILE ? l->width - x * TILE : TILE;
-        status = jpeg_file_write(path, &tile, QUALITY, error);
+        status = page_jpeg_write(path, &tile, QUALITY, error);
     }
     return status;
 }

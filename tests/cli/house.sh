@@ -13,10 +13,10 @@ home() {
 }
 home mpi.h src/cluster/*.[ch]
 home hdf5.h src/model/hdf5_file.c src/atlas/hdf5_atlas.c
-home png.h src/atlas/png_file.c
+home png.h src/image/png_source.c src/atlas/png_file.c
 home cblas.h src/net/gemm.c
 home zlib.h src/base/checksum.c
-home jpeglib.h src/page/jpeg_file.c
+home jpeglib.h src/image/jpeg_file.c
 home jansson.h src/model/document.c
 home zip.h src/model/archive.c
 
@@ -24,12 +24,13 @@ home zip.h src/model/archive.c
 declare -A below=(
     [base]=""
     [model]="base"
+    [image]="base"
     [net]="model base"
-    [ascent]="net model base"
-    [atlas]="model base"
-    [page]="atlas model base"
-    [cluster]="page atlas ascent net model base"
-    [app]="cluster page atlas ascent net model base"
+    [ascent]="net image model base"
+    [atlas]="image model base"
+    [page]="atlas image model base"
+    [cluster]="page atlas ascent net image model base"
+    [app]="cluster page atlas ascent net image model base"
 )
 check "every room has its place in the order" test "$(basename -a src/*/ | sort)" = "$(printf '%s\n' "${!below[@]}" | sort)"
 for room in "${!below[@]}"; do

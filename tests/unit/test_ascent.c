@@ -2,9 +2,9 @@
  * whole ascents against the parts one after the other, and that no filter depends on its company. */
 #include "ascent/noise.h"
 #include "ascent/picture8.h"
-#include "ascent/resize.h"
 #include "filteratlas/ascent/ascent.h"
 #include "filteratlas/ascent/smooth.h"
+#include "filteratlas/image/resize.h"
 #include "filteratlas/net/gemm.h"
 #include "twin.h"
 

@@ -1,8 +1,8 @@
 /* The ascent's parts, and whole small renders, against an independent program's answers in tests/data. */
 #include "ascent/noise.h"
 #include "ascent/picture8.h"
-#include "ascent/resize.h"
 #include "filteratlas/ascent/ascent.h"
+#include "filteratlas/image/resize.h"
 #include "fixtures.h"
 
 /* clang-format off */

@@ -440,7 +440,7 @@ static void an_ambiguous_abbreviation_names_what_it_may_be(void **state) {
 
 static void help_comes_before_any_check(void **state) {
     (void)state;
-    static const char *const commands[] = {"render", "plan", "inspect", "stitch"};
+    static const char *const commands[] = {"render", "plan", "inspect", "stitch", "examples"};
     for (int c = 0; c < COMMANDS; c++) {
         struct line line = PARSE(commands[c], "--help");
         assert_int_equal(line.status, STATUS_OK);
@@ -605,6 +605,24 @@ static void is_in_some_help(const char *name, const void *helps) {
         fail_msg("%s is in no command's help", name);
 }
 
+static void examples_prepares_as_a_vgg_wants_it(void **state) {
+    (void)state;
+    struct line line = PARSE("examples", "--weights", "w.h5", "--out", "atlas", "--images", "photos");
+    const struct options *o = &line.options;
+    assert_int_equal(line.status, STATUS_OK);
+    assert_string_equal(o->images, "photos");
+    assert_int_equal(o->top, 9);
+    assert_int_equal(o->shorter, 256);
+    assert_int_equal(o->crop, 224);
+    assert_int_equal(o->image_preprocess, PREPROCESS_CAFFE);
+    line = PARSE("examples", "--weights", "w.h5", "--out", "atlas");
+    assert_refused(&line, "--images");
+    line = PARSE("examples", "--weights", "w.h5", "--out", "atlas", "--images", "photos", "--crop", "288");
+    assert_refused(&line, "--crop 288");
+    line = PARSE("examples", "--weights", "w.h5", "--out", "atlas", "--images", "photos", "--preprocess", "vgg");
+    assert_refused(&line, "--preprocess vgg");
+}
+
 static void the_table_has_the_options_that_help_has(void **state) {
     (void)state;
     struct text table = {0}, helps = {0};
@@ -642,7 +660,7 @@ static void takes_itself(const char *name, const void *command) {
 /* A command knows each option that its help offers, and its help shows the defaults. */
 static void help_offers_only_what_is_understood(void **state) {
     (void)state;
-    static const char *const commands[] = {"render", "plan", "inspect", "stitch"};
+    static const char *const commands[] = {"render", "plan", "inspect", "stitch", "examples"};
     for (int c = 0; c < COMMANDS; c++) {
         struct text help = {0};
         options_command_help(c, &help);
@@ -698,6 +716,7 @@ int main(void) {
         cmocka_unit_test(job_entries_are_named_as_the_options),
         cmocka_unit_test(what_is_off_is_not_in_the_job),
         cmocka_unit_test(what_is_on_is_in_the_job),
+        cmocka_unit_test(examples_prepares_as_a_vgg_wants_it),
         cmocka_unit_test(the_table_has_the_options_that_help_has),
         cmocka_unit_test(the_table_has_one_cell_per_column),
         cmocka_unit_test(help_offers_only_what_is_understood),

@@ -16,6 +16,9 @@ struct text {
  */
 void text_append(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Appends bytes of any kind, likewise. */
+void text_append_bytes(struct text *text, const void *bytes, size_t size);
+
 /* Replaces *text by the content of a file. STATUS_FAILURE names the file. */
 int text_read(const char *path, struct text *text, struct error *error);
 

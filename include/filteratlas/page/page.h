@@ -8,12 +8,14 @@
  *   DIR/page/LAYER/sheet.jpg          thumbnails of all live filters, highest loss first, row by row
  *   DIR/page/LAYER/cover.jpg          the first few, larger, side by side
  *   DIR/page/LAYER/tiles/L/X_Y.jpg    the same grid at full size, halved again and again (src/page/pyramid.h)
+ *   DIR/page/examples/LAYER.js        the images that excite the layer's filters most, where `examples` has found them
  *
  * A layer's folder is made under a temporary name and then takes the place of the older one whole. All bytes depend on
  * the pictures, the losses and the program alone. */
 #ifndef FILTERATLAS_PAGE_H
 #define FILTERATLAS_PAGE_H
 
+#include "filteratlas/atlas/examples.h"
 #include "filteratlas/atlas/store.h"
 #include "filteratlas/base/error.h"
 #include "filteratlas/base/interrupt.h"
@@ -34,5 +36,8 @@ bool page_layer_is_current(const struct store *store, const struct store_layer *
  * out, layers whose folder isn't there yet are shown from the stored pictures. */
 int page_write_index(const struct store *store, const struct store_job *job, const struct store_layer *layers,
                      int count, struct error *error);
+
+/* Writes page/examples, for a page that is there already or comes later; page_write_index then shows them. */
+int page_write_examples(const char *folder, const struct examples *examples, struct error *error);
 
 #endif

@@ -1,0 +1,373 @@
+#include "command.h"
+#include "examples_keep.h"
+#include "examples_work.h"
+#include "filteratlas/app/app.h"
+#include "filteratlas/base/clock.h"
+#include "filteratlas/cluster/shared.h"
+#include "filteratlas/cluster/stop.h"
+#include "filteratlas/cluster/tasks.h"
+#include "filteratlas/net/gemm.h"
+#include "image_list.h"
+#include "limit.h"
+#include "report.h"
+#include "selection.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* A run of `examples`: what its stages hand on. */
+struct run {
+    struct cluster cluster;
+    struct options options;
+    struct limit limit;
+    struct weights weights; /* its values are rank 0's own at first, then the shared ones */
+    struct shared shared;   /* values of the weights, then the tables */
+    struct examples_worker worker;
+    struct task_work work;
+    /* rank 0's */
+    double start;
+    struct lock *lock;
+    struct image_list list;
+    struct examples_keeper keeper;
+    char folder[DURABLE_PATH_SIZE]; /* DIR/examples */
+};
+
+static bool goes_on(void *context) {
+    const struct run *run = context;
+    return !cluster_signal(&run->cluster) && clock_now() < run->limit.end;
+}
+
+static int explain_stop(const struct run *run, int status, struct error *error) {
+    int signal = cluster_signal(&run->cluster);
+    if (status == STATUS_STOPPED)
+        stop_error(signal ? stop_signal_name(signal) : "time limit", error);
+    return status;
+}
+
+static int deepest_of(const struct run *run) {
+    int deepest = 0;
+    for (int l = 0; l < run->weights.net.layers; l++)
+        deepest = run->worker.chosen[l] ? l : deepest;
+    return deepest;
+}
+
+/* Rank 0 before anything starts ------------------------------------------------------------------------------------ */
+
+static int choose_layers(struct run *run, struct error *error) {
+    struct selection selection;
+    int status = selection_make(&run->options, &run->weights.net, &selection, error);
+    memcpy(run->worker.chosen, selection.layer, sizeof run->worker.chosen);
+    if (status)
+        return status;
+    int crop = run->options.crop, deepest = deepest_of(run), least = vgg_least_extent(&run->weights.net, deepest);
+    if (crop % least == 0)
+        return STATUS_OK;
+    return error_set(error, STATUS_USAGE, "--crop %d: leaves the poolings before %s a remainder; give a multiple of %d",
+                     crop, run->weights.net.layer[deepest].name, least);
+}
+
+/* The atlas in DIR, if there is one, must be of the same network. */
+static int check_atlas(const struct run *run, struct error *error) {
+    char path[DURABLE_PATH_SIZE];
+    struct store_job job = {0};
+    snprintf(path, sizeof path, "%s/job.txt", run->options.out);
+    if (access(path, F_OK))
+        return STATUS_OK;
+    int status = store_read_job(run->options.out, &job, error);
+    const char *weights = status ? NULL : store_job_value(&job, "weights-sha256");
+    if (weights && strcmp(weights, run->weights.sha256) != 0)
+        status = error_set(error, STATUS_OTHER_JOB,
+                           "%s: is the atlas of other weights (%.12s... there, now %.12s...); give another --out",
+                           run->options.out, weights, run->weights.sha256);
+    store_job_free(&job);
+    return status;
+}
+
+enum { ENTRIES = 9 };
+
+static int append_entry(struct store_entry *entries, int count, const char *name, char *value) {
+    entries[count] = (struct store_entry){name, value};
+    return count + 1;
+}
+
+/* What DIR/examples/job.txt says; the values are text's, but for those that others hold. */
+static int list_entries(const struct run *run, char text[3][16], struct text *layers, struct store_entry *entries) {
+    static const char *const preprocesses[] = {"caffe", "tf", "torch", "unit", "none"};
+    const int numbers[3] = {run->options.shorter, run->options.crop, run->options.top};
+    int count = 0;
+    for (int i = 0; i < 3; i++)
+        snprintf(text[i], sizeof text[i], "%d", numbers[i]);
+    for (int l = 0; l < run->weights.net.layers; l++)
+        if (run->worker.chosen[l])
+            text_append(layers, "%s%s", layers->size ? "," : "", run->weights.net.layer[l].name);
+    count = append_entry(entries, count, "arithmetic", "1");
+    count = append_entry(entries, count, "network", (char *)run->weights.net.variant);
+    count = append_entry(entries, count, "weights-sha256", (char *)run->weights.sha256);
+    count = append_entry(entries, count, "short", text[0]);
+    count = append_entry(entries, count, "crop", text[1]);
+    count = append_entry(entries, count, "top", text[2]);
+    count = append_entry(entries, count, "preprocess", (char *)preprocesses[run->options.image_preprocess]);
+    count = append_entry(entries, count, "layers", layers->bytes);
+    const char *kernels = winograd_kernels_name(winograd_find_kernels(NULL));
+    return append_entry(entries, count, "kernels", (char *)kernels);
+}
+
+/* Examples that are there already must have been found in the same way. */
+static int check_job(const struct run *run, const struct store_entry *entries, int count, struct error *error) {
+    static const char *const none[] = {NULL};
+    char path[DURABLE_PATH_SIZE];
+    struct store_job job = {0};
+    struct text differences = {0};
+    snprintf(path, sizeof path, "%s/state.txt", run->folder);
+    if (access(path, F_OK))
+        return STATUS_OK;
+    int status = store_read_job(run->folder, &job, error);
+    if (!status)
+        store_job_differences(&job, entries, count, none, &differences);
+    if (differences.size)
+        status = error_set(error, STATUS_OTHER_JOB,
+                           "%s: holds examples that were found otherwise: %s; give another --out, or remove %s",
+                           run->options.out, differences.bytes + 2, run->folder);
+    text_free(&differences);
+    store_job_free(&job);
+    return status;
+}
+
+/* The folder, its job.txt and its lock. */
+static int open_folder(struct run *run, struct error *error) {
+    static const char *const names[] = {"images"};
+    const struct interrupt interrupt = {goes_on, run};
+    const struct lock_patience patience = {.interrupt = &interrupt, .say = command_say};
+    struct store_entry entries[ENTRIES];
+    struct store store;
+    struct text layers = {0};
+    char text[3][16];
+    int count = list_entries(run, text, &layers, entries);
+    snprintf(run->folder, sizeof run->folder, "%s/examples", run->options.out);
+    int status = check_job(run, entries, count, error);
+    if (!status)
+        status = store_open(run->folder, entries, count, &patience, &store, error);
+    if (!status)
+        status = lock_take(run->folder, names, 1, &patience, &run->lock, error);
+    text_free(&layers);
+    return status;
+}
+
+static int prepare_first(struct run *run, struct error *error) {
+    int status = limit_set(&run->options, run->start, &run->limit, error);
+    if (!status)
+        status = weights_read(run->options.weights, run->options.config, &run->weights, error);
+    if (!status)
+        status = choose_layers(run, error);
+    if (!status)
+        status = image_list_read(run->options.images, &run->list, error);
+    if (!status)
+        status = check_atlas(run, error);
+    if (!status)
+        status = open_folder(run, error);
+    run->worker.net = &run->weights.net;
+    run->keeper = (struct examples_keeper){
+        .folder = run->options.out, .list = &run->list, .worker = &run->worker, .quiet = run->options.quiet};
+    if (!status)
+        status = examples_keeper_make(&run->keeper, run->options.top, error);
+    if (!status)
+        status = examples_make_folders(run->options.out, &run->keeper.examples, error);
+    return explain_stop(run, status, error);
+}
+
+/* All ranks before anything starts --------------------------------------------------------------------------------- */
+
+/* Rank 0's weights to one copy per node, where the tables will stand behind them. */
+static int share_weights(struct run *run, struct error *error) {
+    const size_t line = 64;
+    float *own = run->weights.values;
+    cluster_broadcast(&run->weights, sizeof run->weights);
+    cluster_broadcast(run->worker.chosen, sizeof run->worker.chosen);
+    run->weights.values = own;
+    int deepest = deepest_of(run);
+    size_t values = run->weights.count * sizeof *own, before = (values + line - 1) / line * line;
+    size_t tables = activations_table_bytes(&run->weights.net, deepest, run->options.crop);
+    int status = shared_allocate(&run->cluster, before + tables, !run->options.no_shared, &run->shared, error);
+    if (status)
+        return status;
+    if (own)
+        memcpy(run->shared.bytes, own, values);
+    free(own);
+    run->weights.values = run->shared.bytes;
+    shared_broadcast(&run->cluster, &run->shared, values);
+    return activations_make(&run->weights, deepest, run->options.crop, winograd_find_kernels(NULL),
+                            (float *)((char *)run->shared.bytes + before), &run->worker.activations, error);
+}
+
+static int fill_tables(struct run *run, struct error *error) {
+    enum { STEPS = 64 };
+    const struct interrupt interrupt = {goes_on, run};
+    int status = STATUS_OK;
+    for (int i = 0; i < STEPS && !status; i++) {
+        activations_fill_tables(run->worker.activations, run->shared.part * STEPS + i, run->shared.parts * STEPS);
+        status = interrupt_check(&interrupt, error);
+    }
+    return explain_stop(run, status, error);
+}
+
+/* Whether this rank can see the images, and computes as rank 0 does. */
+static int check_rank(const struct run *run, struct error *error) {
+    char other[CLUSTER_TEXT_SIZE];
+    const char *kernels = winograd_kernels_name(winograd_find_kernels(NULL));
+    int rank = cluster_find_other(&run->cluster, kernels, other), status = STATUS_OK;
+    struct stat found;
+    if (rank >= 0 && run->cluster.rank == 0)
+        status = error_set(error, STATUS_OTHER_JOB,
+                           "rank %d on %s: computes with %s kernels, rank 0 with %s: their numbers differ in the last "
+                           "bits; use nodes of one kind",
+                           rank, run->cluster.hosts[rank], other, kernels);
+    else if (stat(run->options.images, &found))
+        status =
+            error_set(error, STATUS_USAGE, "--images %s: is not there; all nodes must see it", run->options.images);
+    return cluster_agree(&run->cluster, status, error);
+}
+
+/* Clocks of nodes have nothing to do with each other, so the time that is left is what travels. */
+static void share_end(struct run *run) {
+    double left = run->limit.end - clock_now();
+    cluster_broadcast(&left, sizeof left);
+    if (run->cluster.rank)
+        run->limit.end = clock_now() + left;
+}
+
+static int prepare_all(struct run *run, struct error *error) {
+    int status = check_rank(run, error);
+    if (status)
+        return status;
+    share_end(run);
+    status = cluster_agree(&run->cluster, share_weights(run, error), error);
+    if (!status)
+        status = cluster_agree(&run->cluster, fill_tables(run, error), error);
+    if (status)
+        return status;
+    shared_settle(&run->cluster, &run->shared);
+    run->worker.net = &run->weights.net;
+    run->worker.shorter = run->options.shorter;
+    run->worker.crop = run->options.crop;
+    run->worker.preprocess = run->options.image_preprocess;
+    run->work = (struct task_work){examples_carry_out, &run->worker, run->limit.end, run->options.grace};
+    status = gemm_prepare(error);
+    if (!status)
+        status = examples_worker_make(&run->worker, error);
+    return cluster_agree(&run->cluster, status, error);
+}
+
+/* The work --------------------------------------------------------------------------------------------------------- */
+
+static void set_stop(const struct run *run, const char *stop_file, struct task_keeping *keeping) {
+    keeping->stop = (struct stop_rules){.deadline = run->limit.deadline,
+                                        .limit = run->limit.end,
+                                        .grace = run->options.grace,
+                                        .silence = run->options.rank_timeout,
+                                        .file = stop_file};
+}
+
+static void print_header(const struct run *run) {
+    const struct examples *examples = &run->keeper.examples;
+    if (!run->options.quiet)
+        printf("%s, %d filters of %d layers; %d images, %d of them to look at; %d rank%s\n", run->weights.net.variant,
+               examples->filters, examples->layers, examples->images, run->keeper.images_to_do, run->cluster.ranks,
+               run->cluster.ranks == 1 ? "" : "s");
+    fflush(stdout);
+}
+
+static int look(struct run *run, const char *stop_file, struct error *error) {
+    struct task_keeping keeping = {0};
+    struct error another;
+    bool is_first = run->cluster.rank == 0;
+    if (is_first) {
+        print_header(run);
+        keeping = examples_looking(&run->keeper, run->cluster.ranks);
+        set_stop(run, stop_file, &keeping);
+    }
+    int status = tasks_run(&run->cluster, &run->work, is_first ? &keeping : NULL, error);
+    int written = is_first ? examples_write_known(&run->keeper, status ? &another : error) : STATUS_OK;
+    return status ? status : cluster_agree(&run->cluster, written, error);
+}
+
+static int cut(struct run *run, const char *stop_file, struct error *error) {
+    struct task_keeping keeping = {0};
+    bool is_first = run->cluster.rank == 0;
+    int status = is_first ? examples_cutting(&run->keeper, &keeping, error) : STATUS_OK;
+    set_stop(run, stop_file, &keeping);
+    status = cluster_agree(&run->cluster, status, error);
+    return status ? status : tasks_run(&run->cluster, &run->work, is_first ? &keeping : NULL, error);
+}
+
+static void print_end(const struct run *run) {
+    const struct examples_keeper *keeper = &run->keeper;
+    double seconds = clock_now() - keeper->start;
+    if (!run->options.quiet && keeper->images_to_do)
+        printf("%d images in %.1f s, %.1f a second; %s/examples.csv\n", keeper->images_to_do, seconds,
+               keeper->images_to_do / seconds, keeper->folder);
+    if (keeper->skipped_count)
+        fprintf(stderr, "filteratlas: %d of %d files could not be used; %s/examples/skipped.csv names them\n",
+                keeper->skipped_count, keeper->list->count, keeper->folder);
+    if (keeper->missing)
+        fprintf(stderr, "filteratlas: %d examples could not be cut: their images are no longer in %s\n",
+                keeper->missing, keeper->list->folder);
+}
+
+/* The tables, and the page where there is one already. On rank 0. */
+static int finish(struct run *run, struct error *error) {
+    const struct interrupt interrupt = {goes_on, run};
+    struct store store;
+    struct error none;
+    int status = examples_finish(&run->keeper, error);
+    if (!status && !store_open_existing(run->options.out, &store, &none))
+        status = command_publish_tables(&store, &run->options, false, &interrupt, error);
+    if (!status)
+        print_end(run);
+    return explain_stop(run, status, error);
+}
+
+static int run_stages(struct run *run, struct error *error) {
+    bool is_first = run->cluster.rank == 0;
+    char stop_file[DURABLE_PATH_SIZE];
+    snprintf(stop_file, sizeof stop_file, "%s/stop", run->options.out);
+    int status = cluster_agree(&run->cluster, is_first ? prepare_first(run, error) : STATUS_OK, error);
+    if (!status)
+        status = prepare_all(run, error);
+    if (!status)
+        status = look(run, stop_file, error);
+    if (!status)
+        status = cut(run, stop_file, error);
+    return status ? status : cluster_agree(&run->cluster, is_first ? finish(run, error) : STATUS_OK, error);
+}
+
+static void run_free(struct run *run) {
+    examples_worker_free(&run->worker);
+    if (run->weights.values == run->shared.bytes)
+        run->weights.values = NULL;
+    shared_free(&run->shared);
+    weights_free(&run->weights);
+    examples_keeper_free(&run->keeper);
+    image_list_free(&run->list);
+    lock_release(run->lock);
+}
+
+int app_examples(int argc, char **argv) {
+    struct run run = {.start = clock_now()};
+    struct error error;
+    stop_catch_signals(); /* first: one that comes while MPI starts must not kill the job */
+    cluster_start(&run.cluster);
+    gemm_use_one_thread();
+    int status = options_parse(COMMAND_EXAMPLES, argc, argv, &run.options, &error);
+    if (!status && run.options.help && run.cluster.rank == 0)
+        command_print_help(COMMAND_EXAMPLES);
+    if (!status && !run.options.help)
+        status = run_stages(&run, &error);
+    if (status && run.cluster.rank == 0)
+        report_error(&error);
+    run_free(&run);
+    cluster_end(&run.cluster);
+    return status;
+}

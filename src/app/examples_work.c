@@ -1,0 +1,131 @@
+#include "examples_work.h"
+
+#include "filteratlas/image/image.h"
+#include "filteratlas/image/jpeg_file.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { QUALITY = 90 };
+
+static int deepest_of(const struct examples_worker *worker) {
+    int deepest = 0;
+    for (int l = 0; l < worker->net->layers; l++)
+        deepest = worker->chosen[l] ? l : deepest;
+    return deepest;
+}
+
+static int filters_of(const struct examples_worker *worker) {
+    int filters = 0;
+    for (int l = 0; l <= deepest_of(worker); l++)
+        filters += worker->net->layer[l].out_channels;
+    return filters;
+}
+
+static size_t values_of(const struct examples_worker *worker) {
+    return (size_t)worker->crop * worker->crop * VGG_INPUT_CHANNELS;
+}
+
+int examples_worker_make(struct examples_worker *worker, struct error *error) {
+    size_t values = values_of(worker), highest = (size_t)ACTIVATIONS_MOST_IMAGES * filters_of(worker);
+    worker->rgb = malloc(values);
+    worker->unit = malloc(values * sizeof *worker->unit);
+    worker->x = malloc(ACTIVATIONS_MOST_IMAGES * values * sizeof *worker->x);
+    worker->highest = malloc(highest * sizeof *worker->highest);
+    bool there = worker->rgb && worker->unit && worker->x && worker->highest;
+    return there ? STATUS_OK
+                 : error_memory(error, ACTIVATIONS_MOST_IMAGES * (double)values * sizeof(float), "the images");
+}
+
+void examples_worker_free(struct examples_worker *worker) {
+    activations_free(worker->activations);
+    free(worker->rgb);
+    free(worker->unit);
+    free(worker->x);
+    free(worker->highest);
+}
+
+/* Looking -------------------------------------------------------------------------------------------------------- */
+
+/* Makes an image the network's input; appends why it can't be one to the result. Returns whether it can. */
+static bool prepare(const struct examples_worker *worker, const char *path, float *x, struct text *result) {
+    struct error why = {.message = ""};
+    size_t values = values_of(worker);
+    bool usable = !image_read(path, worker->shorter, worker->crop, worker->rgb, &why);
+    text_append_bytes(result, usable ? "" : why.message, usable ? 1 : strlen(why.message) + 1);
+    if (!usable)
+        return false;
+    for (size_t i = 0; i < values; i++)
+        worker->unit[i] = worker->rgb[i] / 255.0f;
+    preprocess_picture(worker->preprocess, worker->unit, values / VGG_INPUT_CHANNELS, x);
+    return true;
+}
+
+static void append_highest(const struct examples_worker *worker, int image, struct text *result) {
+    const struct activation *highest = worker->highest + (size_t)image * filters_of(worker);
+    for (int l = 0; l < worker->net->layers; l++) {
+        int filters = worker->net->layer[l].out_channels;
+        if (worker->chosen[l])
+            text_append_bytes(result, highest, filters * sizeof *highest);
+        highest += l <= deepest_of(worker) ? filters : 0;
+    }
+}
+
+static int look(struct examples_worker *worker, const char *next, const char *end, const struct interrupt *interrupt,
+                struct text *result, struct error *error) {
+    int images = 0, status = STATUS_OK;
+    for (; next < end && !status; next += strlen(next) + 1) {
+        images += prepare(worker, next, worker->x + images * values_of(worker), result);
+        status = interrupt_check(interrupt, error);
+    }
+    if (status || !images)
+        return status;
+    if (!activations_measure(worker->activations, worker->x, images, worker->highest, interrupt))
+        return interrupt_check(interrupt, error);
+    for (int i = 0; i < images; i++)
+        append_highest(worker, i, result);
+    return STATUS_OK;
+}
+
+/* Cutting -------------------------------------------------------------------------------------------------------- */
+
+static int cut_part(const struct examples_worker *worker, const char *bytes, struct text *result, struct error *error) {
+    struct examples_part part;
+    unsigned char *jpeg;
+    unsigned long size;
+    memcpy(&part, bytes, sizeof part);
+    size_t stride = (size_t)worker->crop * VGG_INPUT_CHANNELS;
+    const struct jpeg_picture picture = {worker->rgb + part.y * stride + (size_t)part.x * VGG_INPUT_CHANNELS,
+                                         part.width, part.height, stride};
+    int status = jpeg_file_encode(&picture, QUALITY, &jpeg, &size, error), length = (int)size;
+    text_append_bytes(result, &length, sizeof length);
+    if (!status)
+        text_append_bytes(result, jpeg, size);
+    free(jpeg);
+    return status;
+}
+
+static int cut(struct examples_worker *worker, const char *next, const char *end, const struct interrupt *interrupt,
+               struct text *result, struct error *error) {
+    int parts, status = STATUS_OK;
+    while (next < end && !status) {
+        struct error why = {.message = ""};
+        bool usable = !image_read(next, worker->shorter, worker->crop, worker->rgb, &why);
+        text_append_bytes(result, usable ? "" : why.message, usable ? 1 : strlen(why.message) + 1);
+        next += strlen(next) + 1;
+        memcpy(&parts, next, sizeof parts);
+        next += sizeof parts;
+        for (; parts && !status; parts--, next += sizeof(struct examples_part))
+            status = usable ? cut_part(worker, next, result, error) : STATUS_OK;
+        if (!status)
+            status = interrupt_check(interrupt, error);
+    }
+    return status;
+}
+
+int examples_carry_out(void *context, const struct text *order, const struct interrupt *interrupt, struct text *result,
+                       struct error *error) {
+    const char *first = order->bytes + 1, *end = order->bytes + order->size;
+    return *order->bytes == EXAMPLES_LOOK ? look(context, first, end, interrupt, result, error)
+                                          : cut(context, first, end, interrupt, result, error);
+}

@@ -1,0 +1,25 @@
+#include "limit.h"
+
+#include "filteratlas/base/clock.h"
+#include "filteratlas/cluster/stop.h"
+
+#include <math.h>
+#include <time.h>
+
+/* With a margin for the last commits and the files. */
+static struct limit before(double end, double margin) { return (struct limit){end - margin, end - margin / 5}; }
+
+int limit_set(const struct options *options, double start, struct limit *limit, struct error *error) {
+    static const double margin = 5;
+    double seconds = options->time_limit, now = clock_now();
+    *limit = before(INFINITY, 0);
+    if (seconds > 0)
+        *limit = before(start + seconds, fmin(margin, seconds / 10));
+    if (seconds != OPTIONS_TIME_AUTO)
+        return STATUS_OK;
+    double end = stop_slurm_end();
+    if (end <= 0)
+        return error_set(error, STATUS_USAGE, "--time-limit auto: Slurm gives no end of this job; give [H:]M:S");
+    *limit = before(now + (end - (double)time(NULL)), margin);
+    return STATUS_OK;
+}

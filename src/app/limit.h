@@ -1,0 +1,16 @@
+/* When a command that runs under a time limit stops. */
+#ifndef LIMIT_H
+#define LIMIT_H
+
+#include "filteratlas/base/error.h"
+#include "options.h"
+
+/* Seconds of the monotonic clock: no work is begun after the deadline, nothing written after the end. */
+struct limit {
+    double deadline, end;
+};
+
+/* From --time-limit; `start` is when the command began. On rank 0. */
+int limit_set(const struct options *options, double start, struct limit *limit, struct error *error);
+
+#endif
