@@ -113,7 +113,7 @@ $(BUILD)/page_assets.o: $(BUILD)/page_assets.c Makefile
 	$(Q)$(CC) $(ALL_CFLAGS) -Isrc -MMD -MP -c -o $@ $<
 
 # Tests may include what only one room uses: "net/channel.h".
-$(BUILD)/tests/unit/%.o: tests/unit/%.c Makefile
+$(BUILD)/tests/%.o: tests/%.c Makefile
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -Isrc $(shell $(PKG_CONFIG) --cflags cmocka) -MMD -MP -c -o $@ $<

@@ -182,7 +182,8 @@ static int share_weights(struct run *run, int deepest, struct error *error) {
     cluster_broadcast(&run->weights, sizeof run->weights);
     run->weights.values = own;
     size_t values = run->weights.count * sizeof *own, before = (values + line - 1) / line * line;
-    size_t tables = network_table_bytes(&run->weights.net, &run->job.octaves, deepest);
+    const struct winograd_kernels *kernels = winograd_find_kernels(NULL);
+    size_t tables = network_table_bytes(&run->weights.net, &run->job.octaves, deepest, kernels);
     int status = shared_allocate(&run->cluster, before + tables, !run->options.no_shared, &run->shared, error);
     if (status)
         return status;
@@ -191,8 +192,8 @@ static int share_weights(struct run *run, int deepest, struct error *error) {
     free(own);
     run->weights.values = run->shared.bytes;
     shared_broadcast(&run->cluster, &run->shared, values);
-    return network_place(&run->weights, &run->job.octaves, deepest, winograd_find_kernels(NULL),
-                         (float *)((char *)run->shared.bytes + before), &run->network, error);
+    return network_place(&run->weights, &run->job.octaves, deepest, kernels, (char *)run->shared.bytes + before,
+                         &run->network, error);
 }
 
 static int publish_layer(const void *context, const char *layer, const struct interrupt *interrupt, struct text *line,

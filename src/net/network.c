@@ -111,16 +111,17 @@ static uint8_t *gates_of(const struct pass *pass, int layer, int picture) {
 struct demand {
     size_t single[2], joint[2]; /* floats of activations */
     size_t gates[VGG_MAX_LAYERS];
-    size_t z, scratch; /* floats */
+    size_t z, scratch; /* floats, bytes */
 };
 
 static void demand_pass(const struct pass *pass, int pictures, struct demand *demand) {
     const struct network *network = pass->network;
     demand->z = greater(demand->z, (size_t)pass->height * pass->width);
-    demand->scratch = greater(demand->scratch, first_layer_scratch(&network->first, pass->width));
+    demand->scratch = greater(demand->scratch, first_layer_scratch(&network->first, pass->width) * sizeof(float));
     for (int l = 0; l <= pass->layer; l++)
         demand->scratch =
-            greater(demand->scratch, channel_scratch(input_stride(pass, l), map_height(pass, l), map_width(pass, l)));
+            greater(demand->scratch,
+                    channel_scratch(input_stride(pass, l), map_height(pass, l), map_width(pass, l)) * sizeof(float));
     for (int l = 0; l < pass->layer; l++) {
         size_t floats = output_floats(pass, l);
         size_t *part = is_joint_output(pass, l) ? &demand->joint[l % 2] : &demand->single[l % 2];
@@ -128,8 +129,8 @@ static void demand_pass(const struct pass *pass, int pictures, struct demand *de
         demand->gates[l] = greater(demand->gates[l], is_single(pass) ? floats : pictures * floats);
         if (l > 0)
             demand->scratch =
-                greater(demand->scratch, winograd_scratch_floats(layer_of(pass, l), l < pass->joint ? 1 : pictures,
-                                                                 map_height(pass, l), map_width(pass, l)));
+                greater(demand->scratch, winograd_scratch_bytes(layer_of(pass, l), l < pass->joint ? 1 : pictures,
+                                                                map_height(pass, l), map_width(pass, l)));
     }
 }
 
@@ -155,7 +156,7 @@ static void divide_arena(const struct demand *demand, struct network_memory *mem
         memory->activations[parity] = take(&space, (demand->single[parity] + demand->joint[parity]) * sizeof(float));
     }
     memory->z = take(&space, demand->z * sizeof(float));
-    memory->scratch = take(&space, demand->scratch * sizeof(float));
+    memory->scratch = take(&space, demand->scratch);
     for (int l = 0; l < VGG_MAX_LAYERS; l++)
         memory->gate[l] = take(&space, demand->gates[l]);
 }

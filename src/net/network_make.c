@@ -69,23 +69,25 @@ enum winograd_tile network_tile(const struct vgg *net, const struct octaves *oct
     return winograd_used_tile(&shape, vgg_extent(net, layer, height), vgg_extent(net, layer, width));
 }
 
-static size_t table_floats(const struct vgg *net, int layer, enum winograd_tile tile) {
-    return winograd_table_floats(tile, net->layer[layer].in_channels, net->layer[layer].out_channels);
+static size_t table_bytes(const struct vgg *net, int layer, enum winograd_tile tile,
+                          const struct winograd_kernels *kernels) {
+    return winograd_table_bytes(kernels, tile, net->layer[layer].in_channels, net->layer[layer].out_channels);
 }
 
-size_t network_table_bytes(const struct vgg *net, const struct octaves *octaves, int deepest) {
-    size_t floats = 0;
+size_t network_table_bytes(const struct vgg *net, const struct octaves *octaves, int deepest,
+                           const struct winograd_kernels *kernels) {
+    size_t bytes = 0;
     for (int l = 1; l < deepest; l++) {
         struct need need = need_of(net, octaves, l);
         for (int tile = 0; tile < 2; tile++)
             if (need.usual[tile] || need.precise[tile])
-                floats += 2 * table_floats(net, l, tile);
+                bytes += 2 * table_bytes(net, l, tile, kernels);
     }
-    return floats * sizeof(float);
+    return bytes;
 }
 
 /* Gives a layer its tables, the next in memory; returns what follows them. */
-static float *place_layer(const struct octaves *octaves, int layer, float *memory, struct network *network) {
+static char *place_layer(const struct octaves *octaves, int layer, char *memory, struct network *network) {
     const struct vgg_layer *shape = &network->net.layer[layer];
     struct winograd_layer without_tables = {.cin = shape->in_channels,
                                             .cout = shape->out_channels,
@@ -102,15 +104,16 @@ static float *place_layer(const struct octaves *octaves, int layer, float *memor
             network->table[layer][d][tile] = memory;
             usual->table[d][tile] = need.usual[tile] ? memory : NULL;
             precise->table[d][tile] = need.precise[tile] ? memory : NULL;
-            memory += table_floats(&network->net, layer, tile);
+            memory += table_bytes(&network->net, layer, tile, network->kernels);
         }
     return memory;
 }
 
 int network_place(const struct weights *weights, const struct octaves *octaves, int deepest,
-                  const struct winograd_kernels *kernels, float *tables, struct network *network, struct error *error) {
+                  const struct winograd_kernels *kernels, void *tables, struct network *network, struct error *error) {
     *network = (struct network){.net = weights->net, .weights = weights, .kernels = kernels, .deepest = deepest};
     const struct vgg_layer *first = &network->net.layer[0];
+    char *memory = tables;
     int status = make_bias(weights, 0, network, error);
     if (!status)
         status = first_layer_make(weights_kernel(weights, 0), network->bias[0], first->out_channels, first->pooled,
@@ -118,7 +121,7 @@ int network_place(const struct weights *weights, const struct octaves *octaves, 
     for (int l = 1; l < deepest && !status; l++) {
         status = make_bias(weights, l, network, error);
         if (!status)
-            tables = place_layer(octaves, l, tables, network);
+            memory = place_layer(octaves, l, memory, network);
     }
     return status;
 }
@@ -130,7 +133,7 @@ void network_fill_tables(const struct network *network, int part, int parts) {
             enum winograd_tile tile = i % 2;
             const struct vgg_layer *shape = &network->net.layer[l];
             if (network->table[l][direction][tile])
-                winograd_fill_table(tile, direction, shape->in_channels, shape->out_channels,
+                winograd_fill_table(network->kernels, tile, direction, shape->in_channels, shape->out_channels,
                                     weights_kernel(network->weights, l), part, parts,
                                     network->table[l][direction][tile]);
         }
@@ -138,8 +141,8 @@ void network_fill_tables(const struct network *network, int part, int parts) {
 
 int network_make(const struct weights *weights, const struct octaves *octaves, int deepest,
                  const struct winograd_kernels *kernels, struct network *network, struct error *error) {
-    size_t bytes = network_table_bytes(&weights->net, octaves, deepest);
-    float *tables = huge_pages_allocate(bytes);
+    size_t bytes = network_table_bytes(&weights->net, octaves, deepest, kernels);
+    void *tables = huge_pages_allocate(bytes);
     *network = (struct network){0};
     if (!tables)
         return error_memory(error, (double)bytes, "the transformed weights");

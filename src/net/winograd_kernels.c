@@ -1,6 +1,8 @@
 /* See winograd_kernels.h. Compiled once per instruction set, with -DWINOGRAD_ISA=<avx512, avx2 or baseline>. */
 #include "winograd_kernels.h"
 
+#include <string.h>
+
 #if defined(__AVX2__)
 #include <immintrin.h>
 #endif
@@ -251,7 +253,8 @@ INLINE void gather_windows(int points, const struct winograd_map *from, ptrdiff_
 
 /* A patch inside the map is read in place, gated or not; at the map's edge, or pooled, by way of a local copy. */
 INLINE void input_tile(int side, enum winograd_mode mode, const struct winograd_map *from, int row, int column,
-                       float *v, size_t plane) {
+                       void *v_start, size_t plane) {
+    float *v = v_start;
     const int pooled = mode == WINOGRAD_POOLED, gated = mode == WINOGRAD_GATED, points = side + 2;
     const int step = pooled ? side / 2 : side, extent = step + 2; /* of tile and patch, in windows or pixels */
     const int top = row * step - 1, left = column * step - 1;
@@ -434,8 +437,9 @@ INLINE void product_block(int columns, const float *v, size_t v_stride, const fl
     }
 }
 
-static void product(const float *v, size_t v_stride, const float *u, int depth, int width, float *m, size_t m_stride,
-                    const float *next) {
+static void product(const void *v_start, size_t v_stride, const void *panel, int depth, int width, float *m,
+                    size_t m_stride, const void *next) {
+    const float *v = v_start, *u = panel;
 #if defined(__AVX512F__)
     /* 32 registers: 6 x 4 sums, 4 weights, 1 value. */
     if (width == 64)
@@ -451,6 +455,11 @@ static void product(const float *v, size_t v_stride, const float *u, int depth, 
     for (int n = 0; n < width; n += 2 * LANES)
         product_block(2, v, v_stride, u + n, (size_t)width, depth, m + n, m_stride, next);
 #endif
+}
+
+static void store_weights(const float *first, const float *last, void *line) {
+    (void)last; /* the same: one input channel */
+    memcpy(line, first, WINOGRAD_LINE * sizeof *first);
 }
 
 /* ---- whole rows, for the first layer */
@@ -472,7 +481,7 @@ static void mask(const float *gradient, const uint8_t *gate, size_t count, float
 /* ---- the table */
 
 #define DEFINE(side, mode, suffix)                                                                                     \
-    static void input##suffix(const struct winograd_map *from, int row, int column, float *v, size_t plane) {          \
+    static void input##suffix(const struct winograd_map *from, int row, int column, void *v, size_t plane) {           \
         input_tile(side, mode, from, row, column, v, plane);                                                           \
     }                                                                                                                  \
     static void output##suffix(const float *m, size_t plane, const float *bias, const struct winograd_map *to,         \
@@ -494,6 +503,8 @@ DEFINE(6, WINOGRAD_POOLED, 6_pooled)
 
 const struct winograd_kernels JOIN(winograd_kernels_, WINOGRAD_ISA) = {
     .name = STRING(WINOGRAD_ISA),
+    .group = 1,
+    .store_weights = store_weights,
     .product = product,
     .rectify = rectify,
     .mask = mask,

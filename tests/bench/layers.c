@@ -1,6 +1,6 @@
 #include "layers.h"
 
-#include "filteratlas/base/clock.h"
+#include "clock.h"
 #include "ours.h"
 #include "peer.h"
 

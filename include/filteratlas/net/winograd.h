@@ -27,7 +27,8 @@
 enum winograd_direction { WINOGRAD_FORWARD, WINOGRAD_BACKWARD };
 enum winograd_tile { WINOGRAD_F4, WINOGRAD_F6 }; /* outputs in tiles of 4x4 or 6x6 */
 
-/* The inner loops for one instruction set: a constant table. */
+/* The inner loops for one instruction set, opaque: how large tables and scratch memory are, and what is in them, is a
+ * matter of the set. */
 struct winograd_kernels;
 
 /* The kernels called name ("avx512", "avx2" or "baseline"), or with NULL the fastest. NULL if this processor does not
@@ -39,26 +40,27 @@ const char *winograd_kernels_name(const struct winograd_kernels *kernels);
 
 /* A layer as this module sees it. Owns nothing: bias and tables belong to the caller and may be shared by processes. */
 struct winograd_layer {
-    int cin, cout;     /* channels, without padding */
-    bool pooled;       /* 2x2 max pooling follows */
-    const float *bias; /* [padded cout], padding 0 */
-    const float
-        *table[2][2]; /* [direction][tile], made by winograd_fill_table; one tile may be NULL, for both directions */
+    int cin, cout;           /* channels, without padding */
+    bool pooled;             /* 2x2 max pooling follows */
+    const float *bias;       /* [padded cout], padding 0 */
+    const void *table[2][2]; /* [direction][tile], made by winograd_fill_table for these kernels; one tile may be NULL,
+                                for both directions */
     const struct winograd_kernels *kernels; /* winograd_find_kernels(NULL) */
 };
 
 /* channels rounded up to a multiple of 16. */
 int winograd_padded(int channels);
 
-/* Floats in the table of one direction and tile: 36 or 64 times the padded channel numbers. */
-size_t winograd_table_floats(enum winograd_tile tile, int cin, int cout);
+/* Bytes of the table of one direction and tile, a multiple of 64: 36 or 64 numbers for each pair of padded channels. */
+size_t winograd_table_bytes(const struct winograd_kernels *kernels, enum winograd_tile tile, int cin, int cout);
 
 /* Fills a part of a table, so that the processes that share it may share the work.
  * weights  [in] [3][3][cin][cout], Keras's order
  * part, parts  the part to fill, 0 <= part < parts; the table is complete when all parts are filled
- * table    [out] winograd_table_floats(tile, cin, cout) floats */
-void winograd_fill_table(enum winograd_tile tile, enum winograd_direction direction, int cin, int cout,
-                         const float *weights, int part, int parts, float *table);
+ * table    [out] winograd_table_bytes(kernels, tile, cin, cout) bytes */
+void winograd_fill_table(const struct winograd_kernels *kernels, enum winograd_tile tile,
+                         enum winograd_direction direction, int cin, int cout, const float *weights, int part,
+                         int parts, void *table);
 
 /* The tile that is faster for maps of this size. */
 enum winograd_tile winograd_choose_tile(int height, int width);
@@ -67,17 +69,17 @@ enum winograd_tile winograd_choose_tile(int height, int width);
  * for it. */
 enum winograd_tile winograd_used_tile(const struct winograd_layer *layer, int height, int width);
 
-/* Floats of scratch memory that winograd_forward and winograd_backward need for up to this many pictures. */
-size_t winograd_scratch_floats(const struct winograd_layer *layer, int pictures, int height, int width);
+/* Bytes of scratch memory that winograd_forward and winograd_backward need for up to this many pictures. */
+size_t winograd_scratch_bytes(const struct winograd_layer *layer, int pictures, int height, int width);
 
 /* out = pool(relu(conv(in) + bias)), and the gates the gradient will pass.
  * in       [in]  [pictures][height][width][padded cin]; height, width >= 1, and >= 2 if pooled
  * out      [out] [pictures][height][width][padded cout], or [pictures][height / 2][width / 2][padded cout] if pooled
  * gate     [out] same shape as out. Not pooled: 255 where out > 0, else 0. Pooled: 0 .. 3, the place (row-major, the
  *                first of equals) of the maximum in its window, where that is > 0, else 4.
- * scratch  winograd_scratch_floats(layer, pictures, height, width) floats, contents of no account */
+ * scratch  winograd_scratch_bytes(layer, pictures, height, width) bytes, contents of no account */
 void winograd_forward(const struct winograd_layer *layer, const float *in, int pictures, int height, int width,
-                      float *out, uint8_t *gate, float *scratch);
+                      float *out, uint8_t *gate, void *scratch);
 
 /* The gradient at the layer's input from that at its output; height and width are the input's. Tiles whose patch is
  * all zeros cost next to nothing.
@@ -85,6 +87,6 @@ void winograd_forward(const struct winograd_layer *layer, const float *in, int p
  * gate     [in]  as winograd_forward wrote it
  * grad_in  [out] [pictures][height][width][padded cin] */
 void winograd_backward(const struct winograd_layer *layer, const float *grad_out, const uint8_t *gate, int pictures,
-                       int height, int width, float *grad_in, float *scratch);
+                       int height, int width, float *grad_in, void *scratch);
 
 #endif
