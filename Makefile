@@ -47,6 +47,11 @@ KERNEL_SETS := avx512 avx2 baseline
 else
 KERNEL_SETS := baseline
 endif
+# Compilers before GCC 10 and clang 9 don't know bfloat16: then there is no such set.
+ifeq ($(shell $(CC) -march=x86-64-v4 -mavx512bf16 -E -x c /dev/null >/dev/null 2>&1 && echo yes),yes)
+KERNEL_SETS += bf16
+endif
+KERNEL_FLAGS_bf16 := -march=x86-64-v4 -mprefer-vector-width=512 -mavx512bf16
 KERNEL_FLAGS_avx512 := -march=x86-64-v4 -mprefer-vector-width=512
 KERNEL_FLAGS_avx2 := -march=x86-64-v3
 
@@ -65,6 +70,8 @@ $(BUILD)/filteratlas: $(OBJECTS) $(BUILD)/src/main.o
 	$(Q)$(MPICC) $(ALL_CFLAGS) -o $@ $^ $(LIBS)
 
 $(BUILD)/src/cluster/%.o $(BUILD)/src/app/render.o: CC := $(MPICC)
+
+$(BUILD)/src/net/winograd.o: ALL_CFLAGS += $(KERNEL_SETS:%=-DWINOGRAD_WITH_%)
 
 $(KERNEL_OBJECTS): $(BUILD)/src/net/winograd_kernels_%.o: $(KERNELS) Makefile
 	$(call say,CC,$< ($*))

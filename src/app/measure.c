@@ -96,9 +96,8 @@ static double picture_bytes(const struct octaves *octaves) {
 static const int png_copies = 2;
 
 /* Memory that nothing is written to isn't there yet: without a measurement, this takes no time and no room. */
-int measure(const struct weights *weights, const struct ascent_job *job, int deepest, int batch, int ranks,
-            struct measurement *measurement, struct error *error) {
-    const struct winograd_kernels *kernels = winograd_find_kernels(NULL);
+int measure(const struct weights *weights, const struct ascent_job *job, const struct winograd_kernels *kernels,
+            int deepest, int batch, int ranks, struct measurement *measurement, struct error *error) {
     size_t table_bytes = network_table_bytes(&weights->net, &job->octaves, deepest, kernels);
     void *tables = huge_pages_allocate(table_bytes);
     struct network network = {0};

@@ -14,7 +14,7 @@ struct measurement {
 
 /* For drawing layers up to `deepest` in batches of `batch`. With ranks > 0, draws single iterations for about two
  * seconds, on as many cores as so many ranks would take of this machine. */
-int measure(const struct weights *weights, const struct ascent_job *job, int deepest, int batch, int ranks,
-            struct measurement *measurement, struct error *error);
+int measure(const struct weights *weights, const struct ascent_job *job, const struct winograd_kernels *kernels,
+            int deepest, int batch, int ranks, struct measurement *measurement, struct error *error);
 
 #endif

@@ -73,6 +73,8 @@ const struct row option_rows[OPTION_ROWS] = {
      "random rotation by degrees"},
     {"zoom", 0, TYPE_REAL, GROUP_MORE, RENDER | PLAN, FIELD(zoom), "Z", FOURIER("0"), 0, 0.9,
      "random enlargement by a share"},
+    {"precision", 0, TYPE_CHOICE, GROUP_MORE, RENDER | PLAN, FIELD(precision), "single|bf16", BOTH("single"), 0, 0,
+     "bf16: bfloat16 products, faster where the processor has them"},
     {"layers", 0, TYPE_TEXT, GROUP_SELECTION, RENDER | PLAN | STITCH, FIELD(layers), "LIST", NONE, 0, 0,
      "names or globs, 'block5_*,block1_*' (default: all)"},
     {"filters", 0, TYPE_RANGE, GROUP_SELECTION, RENDER | PLAN, FIELD(filters), "LO:HI", BOTH("0:"), 0, 0,

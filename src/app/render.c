@@ -23,6 +23,7 @@ struct run {
     struct cluster cluster;
     struct options options;
     struct ascent_job job;
+    const struct winograd_kernels *kernels;
     struct weights weights; /* its values are rank 0's own at first, then the shared ones */
     struct shared shared;   /* values of the weights, then the tables */
     struct network network;
@@ -96,14 +97,14 @@ static int read_drawn(struct run *run, struct error *error) {
     return status;
 }
 
-static void describe_kernels(char kernels[STORE_KERNELS_SIZE]) {
-    snprintf(kernels, STORE_KERNELS_SIZE, "%s %s", winograd_kernels_name(winograd_find_kernels(NULL)), gemm_core());
+static void describe_kernels(const struct run *run, char kernels[STORE_KERNELS_SIZE]) {
+    snprintf(kernels, STORE_KERNELS_SIZE, "%s %s", winograd_kernels_name(run->kernels), gemm_core());
 }
 
 /* Kernels round each in their own way: with others an atlas is not the bytes of any machine. */
 static int check_kernels(const struct run *run, struct error *error) {
     char mine[STORE_KERNELS_SIZE];
-    describe_kernels(mine);
+    describe_kernels(run, mine);
     const char *others = command_find_kernels(run->drawn, VGG_MAX_LAYERS, mine);
     if (!others || !run->units.count)
         return STATUS_OK;
@@ -182,8 +183,7 @@ static int share_weights(struct run *run, int deepest, struct error *error) {
     cluster_broadcast(&run->weights, sizeof run->weights);
     run->weights.values = own;
     size_t values = run->weights.count * sizeof *own, before = (values + line - 1) / line * line;
-    const struct winograd_kernels *kernels = winograd_find_kernels(NULL);
-    size_t tables = network_table_bytes(&run->weights.net, &run->job.octaves, deepest, kernels);
+    size_t tables = network_table_bytes(&run->weights.net, &run->job.octaves, deepest, run->kernels);
     int status = shared_allocate(&run->cluster, before + tables, !run->options.no_shared, &run->shared, error);
     if (status)
         return status;
@@ -192,7 +192,7 @@ static int share_weights(struct run *run, int deepest, struct error *error) {
     free(own);
     run->weights.values = run->shared.bytes;
     shared_broadcast(&run->cluster, &run->shared, values);
-    return network_place(&run->weights, &run->job.octaves, deepest, kernels, (char *)run->shared.bytes + before,
+    return network_place(&run->weights, &run->job.octaves, deepest, run->kernels, (char *)run->shared.bytes + before,
                          &run->network, error);
 }
 
@@ -220,7 +220,7 @@ static int prepare_all(struct run *run, struct error *error) {
                                     .publish = publish_layer,
                                     .context = run};
     strcpy(run->drawing.job_digest, run->store.job_digest);
-    describe_kernels(run->drawing.kernels);
+    describe_kernels(run, run->drawing.kernels);
     network_fill_tables(&run->network, run->shared.part, run->shared.parts);
     shared_settle(&run->cluster, &run->shared);
     status = gemm_prepare(error);
@@ -407,6 +407,9 @@ int app_render(int argc, char **argv) {
         status = check_launcher(&run, &error);
     if (!status && !run.options.help) {
         run.job = options_job(&run.options);
+        status = cluster_agree(&run.cluster, options_kernels(&run.options, &run.kernels, &error), &error);
+    }
+    if (!status && !run.options.help) {
         status = run.cluster.rank == 0 ? prepare_rank_0(&run, &error) : STATUS_OK;
         status = cluster_agree(&run.cluster, status, &error);
         if (!status)

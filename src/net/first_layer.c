@@ -33,7 +33,8 @@ static size_t forward_at(int channels, int i, int o) {
 int first_layer_make(const float *kernel, const float *bias, int out_channels, bool pooled,
                      const struct winograd_kernels *kernels, struct first_layer *layer, struct error *error) {
     int channels = winograd_padded(out_channels);
-    *layer = (struct first_layer){.kernels = kernels, .channels = channels, .pooled = pooled, .bias = bias};
+    *layer = (struct first_layer){
+        .kernels = winograd_single_kernels(kernels), .channels = channels, .pooled = pooled, .bias = bias};
     layer->forward = allocate((size_t)INPUTS * channels);
     layer->backward = allocate((size_t)COLUMNS * channels);
     if (!layer->forward || !layer->backward)

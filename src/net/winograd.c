@@ -20,7 +20,7 @@ static int ceil_div(int a, int b) { return (a + b - 1) / b; }
 int winograd_padded(int channels) { return ceil_div(channels, WINOGRAD_LINE) * WINOGRAD_LINE; }
 
 const struct winograd_kernels *winograd_find_kernels(const char *name) {
-    const struct winograd_kernels *found[3];
+    const struct winograd_kernels *found[4];
     int count = 0;
 #if defined(__x86_64__)
     if (__builtin_cpu_supports("x86-64-v4"))
@@ -29,10 +29,30 @@ const struct winograd_kernels *winograd_find_kernels(const char *name) {
         found[count++] = &winograd_kernels_avx2;
 #endif
     found[count++] = &winograd_kernels_baseline;
+#if defined(WINOGRAD_WITH_bf16)
+    if (__builtin_cpu_supports("x86-64-v4") && __builtin_cpu_supports("avx512bf16"))
+        found[count++] = &winograd_kernels_bf16; /* last: none of single precision, so never the fastest of all */
+#endif
     for (int i = 0; i < count; ++i)
         if (!name || strcmp(name, found[i]->name) == 0)
             return found[i];
     return NULL;
+}
+
+const struct winograd_kernels *winograd_choose_kernels(enum winograd_precision precision) {
+    return winograd_find_kernels(precision == WINOGRAD_BF16 ? "bf16" : NULL);
+}
+
+enum winograd_precision winograd_precision(const struct winograd_kernels *kernels) {
+    return kernels->group > 1 ? WINOGRAD_BF16 : WINOGRAD_SINGLE;
+}
+
+const struct winograd_kernels *winograd_single_kernels(const struct winograd_kernels *kernels) {
+    return kernels->single;
+}
+
+bool winograd_has_tile(enum winograd_precision precision, enum winograd_direction direction, enum winograd_tile tile) {
+    return precision == WINOGRAD_SINGLE || direction == WINOGRAD_BACKWARD || tile == WINOGRAD_F4;
 }
 
 const char *winograd_kernels_name(const struct winograd_kernels *kernels) { return kernels->name; }
@@ -289,22 +309,31 @@ static void convolve(const struct convolution *c, void *scratch) {
     }
 }
 
-enum winograd_tile winograd_used_tile(const struct winograd_layer *layer, int height, int width) {
+enum winograd_tile winograd_used_tile(const struct winograd_layer *layer, enum winograd_direction direction, int height,
+                                      int width) {
     const enum winograd_tile chosen = winograd_choose_tile(height, width);
     const enum winograd_tile other = chosen == WINOGRAD_F6 ? WINOGRAD_F4 : WINOGRAD_F6;
-    return layer->table[WINOGRAD_FORWARD][chosen] ? chosen : other;
+    return layer->table[direction][chosen] ? chosen : other;
+}
+
+static size_t direction_bytes(const struct winograd_layer *layer, enum winograd_direction direction, int pictures,
+                              int height, int width) {
+    const enum winograd_tile tile = winograd_used_tile(layer, direction, height, width);
+    const int side = tile_side(tile), points = tile_points(tile);
+    const int in = winograd_padded(direction == WINOGRAD_FORWARD ? layer->cin : layer->cout);
+    const int out = winograd_padded(direction == WINOGRAD_FORWARD ? layer->cout : layer->cin);
+    const int tiles = pictures * ceil_div(height, side) * ceil_div(width, side);
+    /* Not block_room, which may be larger for fewer pictures. */
+    const int room = least(block_limit(in, out), whole_rows(tiles));
+    const size_t bytes = operand_bytes(layer->kernels[direction]);
+    return (size_t)(points * points) *
+           (plane_size(room, in, bytes) * bytes + plane_size(room, out, sizeof(float)) * sizeof(float));
 }
 
 size_t winograd_scratch_bytes(const struct winograd_layer *layer, int pictures, int height, int width) {
-    const enum winograd_tile tile = winograd_used_tile(layer, height, width);
-    const int side = tile_side(tile), points = tile_points(tile);
-    const int cin = winograd_padded(layer->cin), cout = winograd_padded(layer->cout);
-    const int tiles = pictures * ceil_div(height, side) * ceil_div(width, side);
-    /* Not block_room, which may be larger for fewer pictures. */
-    const int room = least(block_limit(cin, cout), whole_rows(tiles));
-    const size_t bytes = operand_bytes(layer->kernels);
-    return (size_t)(points * points) *
-           (plane_size(room, cin, bytes) * bytes + plane_size(room, cout, sizeof(float)) * sizeof(float));
+    const size_t forward = direction_bytes(layer, WINOGRAD_FORWARD, pictures, height, width),
+                 backward = direction_bytes(layer, WINOGRAD_BACKWARD, pictures, height, width);
+    return forward > backward ? forward : backward;
 }
 
 /* 6x6 tiles where they are fewer than half as many as 4x4 tiles, that is, where their products take less than 8/9 of
@@ -321,9 +350,9 @@ enum winograd_tile winograd_choose_tile(int height, int width) {
 
 static struct convolution describe(const struct winograd_layer *layer, enum winograd_direction direction, int pictures,
                                    int height, int width) {
-    const enum winograd_tile tile = winograd_used_tile(layer, height, width);
+    const enum winograd_tile tile = winograd_used_tile(layer, direction, height, width);
     const int side = tile_side(tile);
-    return (struct convolution){.kernels = layer->kernels,
+    return (struct convolution){.kernels = layer->kernels[direction],
                                 .tile = tile,
                                 .table = layer->table[direction][tile],
                                 .pictures = pictures,

@@ -1,4 +1,4 @@
-/* See winograd_kernels.h. Compiled once per instruction set, with -DWINOGRAD_ISA=<avx512, avx2 or baseline>. */
+/* See winograd_kernels.h. Compiled once per instruction set, with -DWINOGRAD_ISA=<avx512, avx2, baseline or bf16>. */
 #include "winograd_kernels.h"
 
 #include <string.h>
@@ -36,6 +36,17 @@ INLINE int most(int a, int b) { return a > b ? a : b; }
 INLINE vec load(const float *p) { return *(const vec *)p; }
 
 INLINE void store(float *p, vec x) { *(vec *)p = x; }
+
+/* An operand of the products. Rounding to bfloat16 is to the nearest, ties to even; what is denormal becomes 0. */
+#if defined(__AVX512BF16__)
+typedef uint16_t operand;
+INLINE void store_operand(operand *p, vec x) {
+    _mm256_store_si256((__m256i *)p, (__m256i)_mm512_cvtneps_pbh((__m512)x));
+}
+#else
+typedef float operand;
+INLINE void store_operand(operand *p, vec x) { store(p, x); }
+#endif
 
 /* Gate bytes as lanes, sign extended, and back. GCC 12 makes 16 scalar moves of __builtin_convertvector between bytes
  * and 32-bit lanes; hence the intrinsics. */
@@ -182,7 +193,7 @@ struct patch {
 };
 
 /* B^T d B of one vector of channels: all columns, then all rows. */
-INLINE void input_vector(int side, int gated, const struct patch *p, size_t ahead, float *v, size_t plane) {
+INLINE void input_vector(int side, int gated, const struct patch *p, size_t ahead, operand *v, size_t plane) {
     vec half[POINTS_MAX][POINTS_MAX], d[POINTS_MAX], r[POINTS_MAX];
     const int points = side + 2;
     size_t at = 0;
@@ -205,7 +216,7 @@ INLINE void input_vector(int side, int gated, const struct patch *p, size_t ahea
         UNROLL
         for (int x = 0; x < points; ++x) {
             __builtin_prefetch(v + (size_t)x * plane + WINOGRAD_LINE, 1);
-            store(v + (size_t)x * plane, r[x]);
+            store_operand(v + (size_t)x * plane, r[x]);
         }
     }
 }
@@ -254,7 +265,7 @@ INLINE void gather_windows(int points, const struct winograd_map *from, ptrdiff_
 /* A patch inside the map is read in place, gated or not; at the map's edge, or pooled, by way of a local copy. */
 INLINE void input_tile(int side, enum winograd_mode mode, const struct winograd_map *from, int row, int column,
                        void *v_start, size_t plane) {
-    float *v = v_start;
+    operand *v = v_start;
     const int pooled = mode == WINOGRAD_POOLED, gated = mode == WINOGRAD_GATED, points = side + 2;
     const int step = pooled ? side / 2 : side, extent = step + 2; /* of tile and patch, in windows or pixels */
     const int top = row * step - 1, left = column * step - 1;
@@ -401,6 +412,54 @@ INLINE void output_tile(int side, enum winograd_mode mode, const float *m, size_
 
 /* ---- the product */
 
+#if defined(__AVX512BF16__)
+
+/* Six tiles by columns vectors of output channels; a vector of weights holds those from two input channels. */
+INLINE void product_block(int columns, const operand *v, size_t v_stride, const operand *u, int depth, float *m,
+                          size_t m_stride, const char *next) {
+    __m512 sum[WINOGRAD_ROWS][4] = {{{0}}};
+    __m512bh weight[4];
+    for (int k = 0; k < depth; k += 2, u += 2 * LANES * columns, next += WINOGRAD_BYTES) {
+        UNROLL
+        for (int n = 0; n < columns; ++n)
+            weight[n] = (__m512bh)_mm512_load_si512(u + 2 * LANES * n);
+        __builtin_prefetch(next, 0, 2);
+        UNROLL
+        for (int t = 0; t < WINOGRAD_ROWS; ++t) {
+            int32_t pair;
+            memcpy(&pair, v + (size_t)t * v_stride + (size_t)k, sizeof pair);
+            UNROLL
+            for (int n = 0; n < columns; ++n)
+                sum[t][n] = _mm512_dpbf16_ps(sum[t][n], (__m512bh)_mm512_set1_epi32(pair), weight[n]);
+        }
+    }
+    UNROLL
+    for (int t = 0; t < WINOGRAD_ROWS; ++t)
+        UNROLL
+    for (int n = 0; n < columns; ++n)
+        _mm512_store_ps(m + (size_t)t * m_stride + n * LANES, sum[t][n]);
+}
+
+static void product(const void *v, size_t v_stride, const void *u, int depth, int width, float *m, size_t m_stride,
+                    const void *next) {
+    if (width == 64)
+        product_block(4, v, v_stride, u, depth, m, m_stride, next);
+    else if (width == 48)
+        product_block(3, v, v_stride, u, depth, m, m_stride, next);
+    else if (width == 32)
+        product_block(2, v, v_stride, u, depth, m, m_stride, next);
+    else
+        product_block(1, v, v_stride, u, depth, m, m_stride, next);
+}
+
+static void store_weights(const float *first, const float *last, void *line) {
+    const __m512i low = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(_mm512_loadu_ps(first)));
+    const __m512i high = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(_mm512_loadu_ps(last)));
+    _mm512_store_si512(line, _mm512_or_si512(low, _mm512_slli_epi32(high, 16)));
+}
+
+#else
+
 /* Values of k summed in registers before the sum is added to m: short sums of short sums round less. With 512 input
  * channels and 6x6 tiles the relative error is 2.0e-6 instead of 5.8e-6 for one long sum, at the cost of 1 % of time.
  */
@@ -462,6 +521,8 @@ static void store_weights(const float *first, const float *last, void *line) {
     memcpy(line, first, WINOGRAD_LINE * sizeof *first);
 }
 
+#endif
+
 /* ---- whole rows, for the first layer */
 
 static void rectify(const float *z, const float *bias, size_t positions, int channels, float *out, uint8_t *gate) {
@@ -503,11 +564,16 @@ DEFINE(6, WINOGRAD_POOLED, 6_pooled)
 
 const struct winograd_kernels JOIN(winograd_kernels_, WINOGRAD_ISA) = {
     .name = STRING(WINOGRAD_ISA),
-    .group = 1,
+    .group = (int)(sizeof(float) / sizeof(operand)),
     .store_weights = store_weights,
     .product = product,
     .rectify = rectify,
     .mask = mask,
+#if defined(__AVX512BF16__)
+    .single = &winograd_kernels_avx512,
+#else
+    .single = &JOIN(winograd_kernels_, WINOGRAD_ISA),
+#endif
     .input = {{input4_plain, input4_gated, input4_pooled}, {input6_plain, input6_gated, input6_pooled}},
     .output = {{output4_plain, output4_gated, output4_pooled}, {output6_plain, output6_gated, output6_pooled}},
 };

@@ -72,12 +72,13 @@ struct winograd_kernels {
     winograd_product_fn *product;
     winograd_rectify_fn *rectify;
     winograd_mask_fn *mask;
-    winograd_input_fn *input[2][WINOGRAD_MODES];   /* [enum winograd_tile][mode] */
+    const struct winograd_kernels *single;         /* the set for the layers that stay in single precision */
+    winograd_input_fn *input[2][WINOGRAD_MODES];   /* [enum winograd_tile][mode], NULL for a tile that it hasn't */
     winograd_output_fn *output[2][WINOGRAD_MODES]; /* [enum winograd_tile][mode] */
 };
 
 #if defined(__x86_64__)
-extern const struct winograd_kernels winograd_kernels_avx512, winograd_kernels_avx2;
+extern const struct winograd_kernels winograd_kernels_avx512, winograd_kernels_avx2, winograd_kernels_bf16;
 #endif
 extern const struct winograd_kernels winograd_kernels_baseline;
 

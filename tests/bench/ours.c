@@ -66,7 +66,8 @@ int ours_pictures(const struct vgg *net, int layer, int extent, int batch) {
 double ours_saving(const struct ours *o) {
     if (o->first)
         return 1;
-    int side = winograd_used_tile(o->winograd, o->extent, o->extent) == WINOGRAD_F6 ? 6 : 4, points = side + 2;
+    int side = winograd_used_tile(o->winograd, WINOGRAD_BACKWARD, o->extent, o->extent) == WINOGRAD_F6 ? 6 : 4,
+        points = side + 2;
     double tiles = (double)((o->extent + side - 1) / side) * ((o->extent + side - 1) / side);
     return 9.0 * o->extent * o->extent / (tiles * points * points);
 }

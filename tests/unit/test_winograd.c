@@ -79,7 +79,7 @@ static void make_tables(struct subject *s, const struct winograd_kernels *kernel
         winograd_fill_table(kernels, tile, direction, s->shape.cin, s->shape.cout, s->weights, 0, 1, table);
         s->layer.table[direction][tile] = s->table[direction][tile] = table;
     }
-    s->layer.kernels = kernels;
+    s->layer.kernels[WINOGRAD_FORWARD] = s->layer.kernels[WINOGRAD_BACKWARD] = kernels;
 }
 
 static void make_weights(struct subject *s) {
@@ -134,7 +134,7 @@ static void free_subject(struct subject *s) {
 static void renew_results(struct subject *s, const struct winograd_kernels *kernels) {
     const struct shape *shape = &s->shape;
     free_results(s);
-    if (s->layer.kernels != kernels)
+    if (s->layer.kernels[0] != kernels)
         make_tables(s, kernels);
     s->out = guarded_floats(shape->pictures * s->out_floats);
     s->gate = guarded_allocate(shape->pictures * s->out_floats);
@@ -168,7 +168,7 @@ static const char *describe(const struct shape *s) {
 static void check(bool fine, const struct subject *s, const char *what, double value) {
     if (!fine)
         fail_msg("%s: %s (%g) with the %s kernels", describe(&s->shape), what, value,
-                 winograd_kernels_name(s->layer.kernels));
+                 winograd_kernels_name(s->layer.kernels[0]));
 }
 
 /* Errors ---------------------------------------------------------------------------------------------------------- */
@@ -432,7 +432,7 @@ static void free_company(struct subject *s) {
 
 static void compare_company(struct subject *all, int first, int pictures) {
     struct subject some = make_company(all, first, pictures);
-    run(&some, all->layer.kernels);
+    run(&some, all->layer.kernels[0]);
     for (int p = 0; p < pictures; p++) {
         size_t at = (first + p) % all->shape.pictures, out = all->out_floats, in = all->in_floats;
         check(!memcmp(some.out + p * out, all->out + at * out, out * sizeof(float)), all, "output of picture", p);
@@ -517,7 +517,7 @@ static void more_pictures_never_need_less_memory(void **state) {
     (void)state;
     for (int i = 0; i < SHAPES; i++) {
         const struct winograd_layer layer = {
-            .cin = shapes[i].cin, .cout = shapes[i].cout, .pooled = shapes[i].pooled, .kernels = sets[0]};
+            .cin = shapes[i].cin, .cout = shapes[i].cout, .pooled = shapes[i].pooled, .kernels = {sets[0], sets[0]}};
         size_t before = 0;
         for (int pictures = 1; pictures <= 64; pictures++) {
             size_t bytes = winograd_scratch_bytes(&layer, pictures, shapes[i].height, shapes[i].width);

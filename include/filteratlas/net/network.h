@@ -51,8 +51,13 @@ bool network_is_small(int height, int width);
 /* Layer `layer` > 0 with the tables that it uses for pictures of that size. */
 const struct winograd_layer *network_layer(const struct network *network, int layer, int height, int width);
 
+/* What layer `layer` > 0 computes in, one way, where `precision` is asked for. */
+enum winograd_precision network_precision(enum winograd_precision precision, int layer,
+                                          enum winograd_direction direction);
+
 /* The tiles that layer `layer` > 0 then works in, without a network: `height` and `width` are those of the picture. */
-enum winograd_tile network_tile(const struct vgg *net, const struct octaves *octaves, int layer, int height, int width);
+enum winograd_tile network_tile(const struct vgg *net, const struct octaves *octaves, enum winograd_precision precision,
+                                int layer, enum winograd_direction direction, int height, int width);
 
 /* On the way to `layer`, the first layer that all pictures of a batch of that size go through together; `layer` itself
  * if there is none. */

@@ -24,6 +24,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* What the products' operands are rounded to: nothing, or bfloat16, to the nearest, ties to even. Transforms and sums
+ * are in single precision always. */
+enum winograd_precision { WINOGRAD_SINGLE, WINOGRAD_BF16 };
+
 enum winograd_direction { WINOGRAD_FORWARD, WINOGRAD_BACKWARD };
 enum winograd_tile { WINOGRAD_F4, WINOGRAD_F6 }; /* outputs in tiles of 4x4 or 6x6 */
 
@@ -31,21 +35,32 @@ enum winograd_tile { WINOGRAD_F4, WINOGRAD_F6 }; /* outputs in tiles of 4x4 or 6
  * matter of the set. */
 struct winograd_kernels;
 
-/* The kernels called name ("avx512", "avx2" or "baseline"), or with NULL the fastest. NULL if this processor does not
- * run them. Each set rounds in its own way: the same bits on different processors need the same name on all. */
+/* The kernels called name ("avx512", "avx2", "baseline" or "bf16"), or with NULL the fastest of single precision. NULL
+ * if this processor does not run them. Each set rounds in its own way: the same bits on different processors need the
+ * same name on all. */
 const struct winograd_kernels *winograd_find_kernels(const char *name);
+
+/* The fastest of a precision, NULL if this processor runs none. */
+const struct winograd_kernels *winograd_choose_kernels(enum winograd_precision precision);
+enum winograd_precision winograd_precision(const struct winograd_kernels *kernels);
+
+/* The kernels that go with a set where single precision is wanted: itself, if it is of that. */
+const struct winograd_kernels *winograd_single_kernels(const struct winograd_kernels *kernels);
+
+/* Whether such tiles are accurate enough: in bfloat16, forward, only 4x4 are. */
+bool winograd_has_tile(enum winograd_precision precision, enum winograd_direction direction, enum winograd_tile tile);
 
 /* The name of a set, for the log. */
 const char *winograd_kernels_name(const struct winograd_kernels *kernels);
 
 /* A layer as this module sees it. Owns nothing: bias and tables belong to the caller and may be shared by processes. */
 struct winograd_layer {
-    int cin, cout;           /* channels, without padding */
-    bool pooled;             /* 2x2 max pooling follows */
-    const float *bias;       /* [padded cout], padding 0 */
-    const void *table[2][2]; /* [direction][tile], made by winograd_fill_table for these kernels; one tile may be NULL,
-                                for both directions */
-    const struct winograd_kernels *kernels; /* winograd_find_kernels(NULL) */
+    int cin, cout;                             /* channels, without padding */
+    bool pooled;                               /* 2x2 max pooling follows */
+    const float *bias;                         /* [padded cout], padding 0 */
+    const struct winograd_kernels *kernels[2]; /* [direction], such as winograd_find_kernels(NULL) */
+    const void *table[2][2]; /* [direction][tile], made by winograd_fill_table for the direction's kernels; one of a
+                                direction's may be NULL */
 };
 
 /* channels rounded up to a multiple of 16. */
@@ -65,9 +80,10 @@ void winograd_fill_table(const struct winograd_kernels *kernels, enum winograd_t
 /* The tile that is faster for maps of this size. */
 enum winograd_tile winograd_choose_tile(int height, int width);
 
-/* The tile that winograd_forward and winograd_backward use: the chosen one, or the other where the layer has no table
- * for it. */
-enum winograd_tile winograd_used_tile(const struct winograd_layer *layer, int height, int width);
+/* The tile that winograd_forward or winograd_backward uses: the chosen one, or the other where the direction has no
+ * table for it. */
+enum winograd_tile winograd_used_tile(const struct winograd_layer *layer, enum winograd_direction direction, int height,
+                                      int width);
 
 /* Bytes of scratch memory that winograd_forward and winograd_backward need for up to this many pictures. */
 size_t winograd_scratch_bytes(const struct winograd_layer *layer, int pictures, int height, int width);
