@@ -159,6 +159,7 @@ struct convolution {
     const void *table;
     const float *bias;
     int pictures, tile_rows, tile_columns; /* tiles in each picture */
+    int from_row, to_row;                  /* those of them that are wanted, where there is but one picture */
 };
 
 /* A block of tiles on its way. */
@@ -191,8 +192,9 @@ static struct winograd_map locate_tile(const struct convolution *c, const struct
     const size_t skip = (size_t)picture * (size_t)first->height * (size_t)first->width * (size_t)first->channels;
     *row = t % each / c->tile_columns;
     *column = t % each % c->tile_columns;
-    return (struct winograd_map){first->data + skip, first->gate ? first->gate + skip : NULL, first->height,
-                                 first->width, first->channels};
+    return (struct winograd_map){first->data + skip, first->gate ? first->gate + skip : NULL,
+                                 first->height,      first->width,
+                                 first->channels,    first->first};
 }
 
 static bool is_zero(const float *data, size_t floats) {
@@ -212,7 +214,7 @@ static bool is_patch_zero(const struct convolution *c, int t) {
     const int left = most(0, column * step - 1), right = least(map.width, column * step + step + 1);
     for (int y = most(0, row * step - 1); y < least(map.height, row * step + step + 1); ++y)
         for (int x = left; x < right; ++x)
-            if (!is_zero(map.data + ((size_t)y * (size_t)map.width + (size_t)x) * (size_t)map.channels,
+            if (!is_zero(map.data + ((size_t)(y - map.first) * (size_t)map.width + (size_t)x) * (size_t)map.channels,
                          (size_t)map.channels))
                 return false;
     return true;
@@ -224,15 +226,20 @@ static void clear_tile(const struct convolution *c, int t) {
     const struct winograd_map map = locate_tile(c, &c->to, t, &row, &column);
     const int side = tile_side(c->tile), columns = least(side, map.width - column * side);
     for (int y = row * side; y < least(map.height, row * side + side); ++y) {
-        const size_t at = ((size_t)y * (size_t)map.width + (size_t)(column * side)) * (size_t)map.channels;
+        const size_t at =
+            ((size_t)(y - map.first) * (size_t)map.width + (size_t)(column * side)) * (size_t)map.channels;
         memset(map.data + at, 0, (size_t)columns * (size_t)map.channels * sizeof *map.data);
     }
+}
+
+static int end_tile(const struct convolution *c) {
+    return ((c->pictures - 1) * c->tile_rows + c->to_row) * c->tile_columns;
 }
 
 /* Takes tiles from number *next on into the block until it is full, and sets *next behind them. Gradients are zero in
  * whole regions where a filter sees little: such tiles are cleared at once. */
 static void fill_block(const struct convolution *c, int room, int *next, struct block *b) {
-    const int tiles = c->pictures * c->tile_rows * c->tile_columns;
+    const int tiles = end_tile(c);
     for (b->count = 0; *next < tiles && b->count < room; ++*next) {
         if (c->output_mode == WINOGRAD_PLAIN && is_patch_zero(c, *next))
             clear_tile(c, *next);
@@ -294,14 +301,14 @@ static void transform_output(const struct convolution *c, const struct block *b)
 }
 
 static void convolve(const struct convolution *c, void *scratch) {
-    const int tiles = c->pictures * c->tile_rows * c->tile_columns,
-              room = block_room(tiles, c->from.channels, c->to.channels);
+    const int begin = c->from_row * c->tile_columns, end = end_tile(c),
+              room = block_room(end - begin, c->from.channels, c->to.channels);
     const size_t xis = (size_t)(tile_points(c->tile) * tile_points(c->tile)), bytes = operand_bytes(c->kernels);
     struct block b = {.v_plane = plane_size(room, c->from.channels, bytes),
                       .m_plane = plane_size(room, c->to.channels, sizeof(float))};
     b.v = scratch;
     b.m = (float *)(b.v + xis * b.v_plane * bytes);
-    for (int next = 0; next < tiles;) {
+    for (int next = begin; next < end;) {
         fill_block(c, room, &next, &b);
         transform_input(c, &b);
         multiply(c, &b);
@@ -351,35 +358,77 @@ enum winograd_tile winograd_choose_tile(int height, int width) {
 static struct convolution describe(const struct winograd_layer *layer, enum winograd_direction direction, int pictures,
                                    int height, int width) {
     const enum winograd_tile tile = winograd_used_tile(layer, direction, height, width);
-    const int side = tile_side(tile);
+    const int side = tile_side(tile), rows = ceil_div(height, side);
     return (struct convolution){.kernels = layer->kernels[direction],
                                 .tile = tile,
                                 .table = layer->table[direction][tile],
                                 .pictures = pictures,
-                                .tile_rows = ceil_div(height, side),
-                                .tile_columns = ceil_div(width, side)};
+                                .tile_rows = rows,
+                                .tile_columns = ceil_div(width, side),
+                                .to_row = rows};
 }
 
-void winograd_forward(const struct winograd_layer *layer, const float *in, int pictures, int height, int width,
-                      float *out, uint8_t *gate, void *scratch) {
+static struct convolution describe_forward(const struct winograd_layer *layer, const float *in, int pictures,
+                                           int height, int width, float *out, uint8_t *gate) {
     struct convolution c = describe(layer, WINOGRAD_FORWARD, pictures, height, width);
     const int shrink = layer->pooled ? 2 : 1;
     c.input_mode = WINOGRAD_PLAIN;
     c.output_mode = layer->pooled ? WINOGRAD_POOLED : WINOGRAD_GATED;
-    c.from = (struct winograd_map){(float *)in, NULL, height, width, winograd_padded(layer->cin)};
-    c.to = (struct winograd_map){out, gate, height / shrink, width / shrink, winograd_padded(layer->cout)};
+    c.from = (struct winograd_map){(float *)in, NULL, height, width, winograd_padded(layer->cin), 0};
+    c.to = (struct winograd_map){out, gate, height / shrink, width / shrink, winograd_padded(layer->cout), 0};
     c.bias = layer->bias;
+    return c;
+}
+
+static struct convolution describe_backward(const struct winograd_layer *layer, const float *grad_out,
+                                            const uint8_t *gate, int pictures, int height, int width, float *grad_in) {
+    struct convolution c = describe(layer, WINOGRAD_BACKWARD, pictures, height, width);
+    const int shrink = layer->pooled ? 2 : 1;
+    c.input_mode = layer->pooled ? WINOGRAD_POOLED : WINOGRAD_GATED;
+    c.output_mode = WINOGRAD_PLAIN;
+    c.from = (struct winograd_map){
+        (float *)grad_out, (uint8_t *)gate, height / shrink, width / shrink, winograd_padded(layer->cout), 0};
+    c.to = (struct winograd_map){grad_in, NULL, height, width, winograd_padded(layer->cin), 0};
+    return c;
+}
+
+void winograd_forward(const struct winograd_layer *layer, const float *in, int pictures, int height, int width,
+                      float *out, uint8_t *gate, void *scratch) {
+    const struct convolution c = describe_forward(layer, in, pictures, height, width, out, gate);
     convolve(&c, scratch);
 }
 
 void winograd_backward(const struct winograd_layer *layer, const float *grad_out, const uint8_t *gate, int pictures,
                        int height, int width, float *grad_in, void *scratch) {
-    struct convolution c = describe(layer, WINOGRAD_BACKWARD, pictures, height, width);
-    const int shrink = layer->pooled ? 2 : 1;
-    c.input_mode = layer->pooled ? WINOGRAD_POOLED : WINOGRAD_GATED;
-    c.output_mode = WINOGRAD_PLAIN;
-    c.from = (struct winograd_map){(float *)grad_out, (uint8_t *)gate, height / shrink, width / shrink,
-                                   winograd_padded(layer->cout)};
-    c.to = (struct winograd_map){grad_in, NULL, height, width, winograd_padded(layer->cin)};
+    const struct convolution c = describe_backward(layer, grad_out, gate, pictures, height, width, grad_in);
+    convolve(&c, scratch);
+}
+
+/* ---- strips */
+
+int winograd_strip_rows(const struct winograd_layer *layer, enum winograd_direction direction, int height, int width) {
+    const int side = tile_side(winograd_used_tile(layer, direction, height, width));
+    return side * ceil_div(BLOCK_NARROW, ceil_div(width, side));
+}
+
+/* The rows of tiles that write rows [top, bottom). */
+static void choose_rows(struct convolution *c, int top, int bottom) {
+    c->from_row = top / tile_side(c->tile);
+    c->to_row = ceil_div(bottom, tile_side(c->tile));
+}
+
+void winograd_forward_strip(const struct winograd_layer *layer, const float *in, int in_top, int top, int bottom,
+                            int height, int width, float *out, uint8_t *gate, void *scratch) {
+    struct convolution c = describe_forward(layer, in, 1, height, width, out, gate);
+    c.from.first = in_top;
+    choose_rows(&c, top, bottom);
+    convolve(&c, scratch);
+}
+
+void winograd_backward_strip(const struct winograd_layer *layer, const float *grad_out, const uint8_t *gate, int top,
+                             int bottom, int height, int width, float *grad_in, void *scratch) {
+    struct convolution c = describe_backward(layer, grad_out, gate, 1, height, width, grad_in);
+    c.to.first = top;
+    choose_rows(&c, top, bottom);
     convolve(&c, scratch);
 }

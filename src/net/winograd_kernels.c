@@ -278,7 +278,7 @@ INLINE void input_tile(int side, enum winograd_mode mode, const struct winograd_
     for (int i = 0; !inside && i < points * points; ++i)
         store(local + i * LANES, (vec){0});
     for (int c = 0; c < from->channels; c += LANES) {
-        const ptrdiff_t at = ((ptrdiff_t)top * from->width + left) * from->channels + c;
+        const ptrdiff_t at = ((ptrdiff_t)(top - from->first) * from->width + left) * from->channels + c;
         const size_t ahead = look_ahead(c, READ_AHEAD, from->channels, (size_t)step * pixel);
         if (inside && mode != WINOGRAD_PLAIN && c % 64 == 0)
             ask_for_gates(from->gate + at + (size_t)step * pixel, extent, line, pixel);
@@ -392,7 +392,7 @@ INLINE void output_tile(int side, enum winograd_mode mode, const float *m, size_
     const int rows = least(extent, map->height - row * extent), columns = least(extent, map->width - column * extent);
     const int inside = rows == extent && columns == extent;
     const size_t pixel = (size_t)map->channels, line = (size_t)map->width * pixel;
-    const size_t at = (size_t)(row * extent) * line + (size_t)(column * extent) * pixel;
+    const size_t at = (size_t)(row * extent - map->first) * line + (size_t)(column * extent) * pixel;
     float data[SIDE_MAX * SIDE_MAX * LANES] __attribute__((aligned(64)));
     uint8_t gate[SIDE_MAX * SIDE_MAX * LANES] __attribute__((aligned(64)));
     const struct target local = {data, gate, (size_t)(extent * LANES), LANES, 0};

@@ -33,11 +33,12 @@ enum winograd_mode {
 };
 
 /* One picture's activations or gradients: data[height][width][channels], and gate likewise, or NULL for
- * WINOGRAD_PLAIN. For WINOGRAD_POOLED, height and width count windows, not pixels. */
+ * WINOGRAD_PLAIN. For WINOGRAD_POOLED, height and width count windows, not pixels. Of the data, rows before number
+ * `first` may be missing: they begin with that one. */
 struct winograd_map {
     float *data;
     uint8_t *gate;
-    int height, width, channels;
+    int height, width, channels, first;
 };
 
 /* Reads the patch of tile (row, column), zero outside the map, and writes its transform for all channels c of the map

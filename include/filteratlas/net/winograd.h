@@ -105,4 +105,17 @@ void winograd_forward(const struct winograd_layer *layer, const float *in, int p
 void winograd_backward(const struct winograd_layer *layer, const float *grad_out, const uint8_t *gate, int pictures,
                        int height, int width, float *grad_in, void *scratch);
 
+/* The same for one picture, strip by strip, so that the large maps between two layers need never stand in memory as a
+ * whole: the bits are the same. A strip is the rows [top, bottom) of the layer's map before pooling: bottom is the
+ * height, or top and bottom are both multiples of winograd_strip_rows, and scratch memory for the whole map will do.
+ * in       [in]  rows max(0, top - 1) to min(height, bottom + 1) - 1 at least, beginning with row in_top
+ * out, gate      the whole maps, of which the strip's part is written
+ * grad_out, gate the whole maps
+ * grad_in  [out] the strip's rows alone */
+int winograd_strip_rows(const struct winograd_layer *layer, enum winograd_direction direction, int height, int width);
+void winograd_forward_strip(const struct winograd_layer *layer, const float *in, int in_top, int top, int bottom,
+                            int height, int width, float *out, uint8_t *gate, void *scratch);
+void winograd_backward_strip(const struct winograd_layer *layer, const float *grad_out, const uint8_t *gate, int top,
+                             int bottom, int height, int width, float *grad_in, void *scratch);
+
 #endif
