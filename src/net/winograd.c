@@ -197,13 +197,17 @@ static struct winograd_map locate_tile(const struct convolution *c, const struct
                                  first->channels,    first->first};
 }
 
+/* Numbers of a position: a multiple of WINOGRAD_LINE. */
 static bool is_zero(const float *data, size_t floats) {
-    uint32_t bits = 0, word;
-    for (size_t i = 0; i < floats; ++i) {
-        memcpy(&word, data + i, sizeof word);
-        bits |= word << 1; /* -0 is zero too */
+    for (size_t i = 0; i < floats; i += WINOGRAD_LINE) {
+        uint64_t pairs[WINOGRAD_LINE / 2], bits = 0;
+        memcpy(pairs, data + i, sizeof pairs);
+        for (int j = 0; j < WINOGRAD_LINE / 2; ++j)
+            bits |= pairs[j];
+        if (bits & 0x7fffffff7fffffff) /* -0 is zero too */
+            return false;
     }
-    return bits == 0;
+    return true;
 }
 
 /* Whether the patch that tile t reads holds nothing but zeros. */
