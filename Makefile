@@ -2,6 +2,7 @@
 # make check          builds and runs every test (scripts/check also installs what is missing)
 # make bench          layers and whole filters against oneDNN (needs libdnnl-dev); BENCH=--quick: the short one
 # make sanitize       the unit tests again, under the address and undefined-behaviour sanitizers
+# make manual         build/man, the manual's pages: man -l build/man/filteratlas-formats.5
 # make install        PREFIX=/usr/local
 # make viewer         tries again to fetch the viewer of the page's canvas, with npm
 # make V=1            shows the commands
@@ -56,7 +57,7 @@ KERNEL_FLAGS_avx512 := -march=x86-64-v4 -mprefer-vector-width=512
 KERNEL_FLAGS_avx2 := -march=x86-64-v3
 
 SOURCES := $(filter-out $(KERNELS),$(wildcard src/*/*.c))
-CLUSTER := $(filter-out src/cluster/schedule.c src/cluster/simulate.c src/cluster/stop.c,$(wildcard src/cluster/*.c)) src/app/render.c src/app/app.c
+CLUSTER := $(addprefix src/cluster/,cluster.c distribute.c driver.c relay.c shared.c) $(wildcard src/app/render*.c) src/app/app.c
 SERIAL := $(filter-out $(CLUSTER),$(SOURCES)) # all that links and is tested without MPI
 KERNEL_OBJECTS := $(KERNEL_SETS:%=$(BUILD)/src/net/winograd_kernels_%.o)
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(KERNEL_OBJECTS) $(BUILD)/page_assets.o
@@ -69,7 +70,7 @@ $(BUILD)/filteratlas: $(OBJECTS) $(BUILD)/src/main.o
 	$(call say,LINK,$@)
 	$(Q)$(MPICC) $(ALL_CFLAGS) -o $@ $^ $(LIBS)
 
-$(BUILD)/src/cluster/%.o $(BUILD)/src/app/render.o: CC := $(MPICC)
+$(BUILD)/src/cluster/%.o: CC := $(MPICC)
 
 $(BUILD)/src/net/winograd.o: ALL_CFLAGS += $(KERNEL_SETS:%=-DWINOGRAD_WITH_%)
 
@@ -151,8 +152,26 @@ $(BUILD)/tests/faults.so: tests/unit/faults.c Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=c11 -D_GNU_SOURCE -Wall -Wextra -O2 -fPIC -shared -o $@ $< -ldl
 
+# The simulation of whole jobs: small, and built with optimisation for ten thousands of them.
+SIM_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/sim/*.c))
+$(SIM_OBJECTS): $(BUILD)/tests/sim/%.o: tests/sim/%.c Makefile
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -Isrc -MMD -MP -c -o $@ $<
+
+# The second one has another coordinator in place of the archive's, which tests/sim/mutants.sh writes.
+$(BUILD)/tests/sim/mutant.o: ALL_CFLAGS += -Isrc/cluster -w
+$(BUILD)/tests/sim/mutant: $(SIM_OBJECTS) $(BUILD)/tests/sim/mutant.o $(BUILD)/libserial.a
+$(BUILD)/tests/sim/sim: $(SIM_OBJECTS) $(BUILD)/libserial.a
+$(BUILD)/tests/sim/sim $(BUILD)/tests/sim/mutant:
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(LIBS)
+
+$(BUILD)/tests/sim/mutant.o: $(BUILD)/tests/sim/mutant.c
+	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
+
 tests: $(BUILD)/filteratlas $(TESTS) $(BUILD)/tests/make_weights $(BUILD)/tests/png_pixels $(BUILD)/tests/make_atlas $(BUILD)/tests/page_time \
-	$(BUILD)/tests/read_back $(BUILD)/tests/faults.so
+	$(BUILD)/tests/read_back $(BUILD)/tests/faults.so $(BUILD)/tests/sim/sim
 
 # oneDNN 2 has no pkg-config file.
 BENCH_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out %/write_live_weights.c,$(wildcard tests/bench/*.c)))
@@ -177,19 +196,35 @@ sanitize: $(VIEWER_STAMP)
 	$(MAKE) BUILD=$(BUILD)/sanitized VIEWER=$(VIEWER) CFLAGS='-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined' tests
 
 # The program writes both from its table of options.
-$(BUILD)/filteratlas.1: $(BUILD)/filteratlas
+$(BUILD)/man/filteratlas.1: $(BUILD)/filteratlas
+	@mkdir -p $(@D)
 	$(Q)$< --man >$@
 $(BUILD)/filteratlas.bash: $(BUILD)/filteratlas
 	$(Q)$< --bash-completion >$@
 
-install: $(BUILD)/filteratlas $(BUILD)/filteratlas.1 $(BUILD)/filteratlas.bash
+# The other pages of the manual are made from Markdown.
+define make_page
+$(call say,MAN,$<)
+@mkdir -p $(@D)
+$(Q)scripts/manual_page $(VERSION) $< >$@.part && mv $@.part $@
+endef
+$(BUILD)/man/filteratlas-%: src/app/manual/filteratlas-%.md scripts/manual_page Makefile
+	$(make_page)
+$(BUILD)/man/filteratlas-jobs.7: jobs/README.md scripts/manual_page Makefile
+	$(make_page)
+
+MANUAL := $(addprefix $(BUILD)/man/,filteratlas.1 filteratlas-jobs.7 \
+	$(patsubst src/app/manual/%.md,%,$(wildcard src/app/manual/filteratlas-*.md)))
+manual: $(MANUAL)
+
+install: $(BUILD)/filteratlas $(MANUAL) $(BUILD)/filteratlas.bash
 	install -D -m 755 $(BUILD)/filteratlas $(DESTDIR)$(PREFIX)/bin/filteratlas
-	install -D -m 644 $(BUILD)/filteratlas.1 $(DESTDIR)$(PREFIX)/share/man/man1/filteratlas.1
+	for page in $(MANUAL); do install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/} || exit; done
 	install -D -m 644 $(BUILD)/filteratlas.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/filteratlas
 
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all force viewer tests bench bench-programs check sanitize install clean
+.PHONY: all force viewer tests bench bench-programs check sanitize manual install clean
 .SECONDARY:
 -include $(OBJECTS:.o=.d) $(wildcard $(BUILD)/tests/*/*.d)

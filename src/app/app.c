@@ -66,7 +66,7 @@ int app_run(int argc, char **argv) {
     } texts[] = {
         {"--help", options_help},
         {"-h", options_help},
-        {"--options-markdown", options_markdown}, /* for scripts/update_readme */
+        {"--options-markdown", options_markdown}, /* for scripts/update_manual */
         {"--man", options_manual},                /* these two for make install */
         {"--bash-completion", options_completion},
     };

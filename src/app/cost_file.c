@@ -107,7 +107,7 @@ void cost_file_free(struct cost_file *costs) {
 }
 
 double cost_file_seconds(const struct cost_file *costs, const struct unit_list *list, const struct unit *piece) {
-    int filters[SCHEDULE_MAX_BATCH], count = unit_filters(piece, list->batch, filters), layer = piece->layer;
+    int filters[ASCENT_MAX_BATCH], count = unit_filters(piece, list->batch, filters), layer = piece->layer;
     double batch_cost = list->costs.seconds[layer][list->batch] / list->batch, sum = 0;
     for (int i = 0; i < count; i++) {
         double seconds = costs->seconds[layer][filters[i]];

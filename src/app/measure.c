@@ -3,6 +3,7 @@
 #include "filteratlas/ascent/cost.h"
 #include "filteratlas/base/clock.h"
 #include "filteratlas/base/huge_pages.h"
+#include "filteratlas/net/gemm.h"
 
 #include <math.h>
 #include <signal.h>
@@ -73,12 +74,20 @@ static int company_size(int ranks, double rank_bytes) {
     return (int)fmin(processes, MOST_PROCESSES);
 }
 
-/* Seconds for a nominal second. Deep filters are dead at first sight in some networks: then a layer further up is
- * measured. */
+/* Deep filters are dead at first sight in some networks: then a layer further up is measured. False if interrupted. */
+static bool find_live_layer(struct trial *trial, const struct interrupt *interrupt) {
+    while (interrupt_goes_on(interrupt)) {
+        if (iterate(trial, 0, trial->batch) || !trial->layer)
+            return true;
+        trial->layer--;
+    }
+    return false;
+}
+
+/* Seconds for a nominal second. */
 static double measure_scale(struct trial *trial, int processes) {
     pid_t company[MOST_PROCESSES];
-    while (!iterate(trial, 0, trial->batch) && trial->layer > 0)
-        trial->layer--;
+    find_live_layer(trial, NULL);
     try_once(trial); /* the memory's first touch takes time of its own */
     int others = start_company(trial, processes - 1, company);
     trial->measured = trial->nominal = 0;
@@ -106,6 +115,8 @@ int measure(const struct weights *weights, const struct ascent_job *job, const s
     *measurement = (struct measurement){.node_bytes = (double)(table_bytes + weights->count * sizeof(float))};
     if (!status)
         status = network_place(weights, &job->octaves, deepest, kernels, tables, &network, error);
+    if (!status && ranks)
+        status = gemm_prepare(error);
     if (!status)
         status = ascent_make(&network, job, deepest, batch, &ascent, error);
     if (!status)
@@ -120,4 +131,14 @@ int measure(const struct weights *weights, const struct ascent_job *job, const s
     network_free(&network);
     free(tables);
     return status;
+}
+
+double measure_rank(struct ascent *ascent, const struct vgg *net, const struct ascent_job *job, int deepest,
+                    const struct interrupt *interrupt) {
+    struct trial trial = {ascent, job, net, .layer = deepest, .batch = 1};
+    if (!find_live_layer(&trial, interrupt))
+        return 0;
+    trial.measured = trial.nominal = 0;
+    iterate(&trial, 0, 1);
+    return trial.measured / trial.nominal;
 }

@@ -3,6 +3,7 @@
 #define MEASURE_H
 
 #include "filteratlas/ascent/ascent.h"
+#include "filteratlas/base/interrupt.h"
 #include "filteratlas/model/weights.h"
 
 struct measurement {
@@ -16,5 +17,11 @@ struct measurement {
  * seconds, on as many cores as so many ranks would take of this machine. */
 int measure(const struct weights *weights, const struct ascent_job *job, const struct winograd_kernels *kernels,
             int deepest, int batch, int ranks, struct measurement *measurement, struct error *error);
+
+/* How fast a rank is, in seconds for a nominal one of cost.h: an iteration at the smallest octave for a filter of layer
+ * `deepest`, or of one before it whose filter isn't dead. In a run all ranks do so at once, as they will draw. 0 if it
+ * was interrupted. */
+double measure_rank(struct ascent *ascent, const struct vgg *net, const struct ascent_job *job, int deepest,
+                    const struct interrupt *interrupt);
 
 #endif

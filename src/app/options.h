@@ -1,4 +1,4 @@
-/* What a person asked for: one table of options from which come parsing, --help, job.txt and the README's table. */
+/* What a person asked for: one table of options from which come parsing, --help, job.txt and the manual. */
 #ifndef FILTERATLAS_OPTIONS_H
 #define FILTERATLAS_OPTIONS_H
 
@@ -100,7 +100,7 @@ int options_job_entries(const struct options *options, struct text *text, struct
 void options_help(struct text *text);
 void options_command_help(enum command command, struct text *text);
 
-/* All options as a Markdown table, for the README. */
+/* All options as a Markdown table, for src/app/manual/README.md. */
 void options_markdown(struct text *text);
 
 /* The manual page filteratlas(1), in the man macros. */

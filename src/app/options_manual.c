@@ -13,7 +13,8 @@ static const struct entry statuses[] = {
     {"0", "All done."},
     {"1", "A failure that is nobody's mistake: a full disk, a lost rank, no memory left."},
     {"2", "Bad usage or bad input."},
-    {"3", "DIR holds another job; the options that differ are named."},
+    {"3", "DIR holds another job, and the options that differ are named; or pictures drawn with other kernels, see "
+          "--mixed-kernels."},
     {"75", "Stopped early on purpose, by a signal or --time-limit, with all finished work kept: run the same command "
            "again."},
 };
@@ -149,6 +150,8 @@ void options_manual(struct text *text) {
     }
     append_entries(text, "FILES", files, sizeof files / sizeof *files);
     append_entries(text, "EXIT STATUS", statuses, sizeof statuses / sizeof *statuses);
+    text_append(text, ".PP\nErrors are one line on standard error.\n");
     append_entries(text, "EXAMPLES", examples, sizeof examples / sizeof *examples);
-    text_append(text, ".SH SEE ALSO\n.BR mpirun (1),\n.BR srun (1)\n");
+    text_append(text, ".SH SEE ALSO\n.BR filteratlas\\-formats (5),\n.BR filteratlas\\-benchmark (7),\n"
+                      ".BR filteratlas\\-jobs (7),\n.BR filteratlas\\-recipes (7),\n.BR mpirun (1),\n.BR srun (1)\n");
 }

@@ -1,7 +1,7 @@
 #include "command.h"
 #include "cost_file.h"
 #include "filteratlas/app/app.h"
-#include "filteratlas/cluster/schedule.h"
+#include "filteratlas/cluster/simulate.h"
 #include "filteratlas/model/weights.h"
 #include "measure.h"
 #include "progress.h"
@@ -22,7 +22,8 @@ struct plan {
     struct unit_list list;
     struct measurement measurement;
     struct cost_file costs;
-    double scale; /* seconds for a nominal second of cost.h */
+    double scale;              /* seconds for a nominal second of cost.h */
+    struct commit_time commit; /* measured with --out */
 };
 
 static bool selected(const void *selection, int layer, int filter) { return selection_has(selection, layer, filter); }
@@ -60,10 +61,17 @@ static void print_layers(const struct vgg *net, const struct unit_list *list) {
     printf("%-14s %8d %8d %14.3f\n\n", "Total", list->count, unit_list_filters(list), unit_list_flops(list) / 1e12);
 }
 
-static int simulate(const struct plan *plan, const struct unit_list *list, int ranks, struct simulation *simulation,
-                    struct error *error) {
+/* PNG files of such pictures have about 0.75 of their pixels' bytes. */
+static double picture_bytes(const struct plan *plan) {
+    const struct extent size = plan->options->size;
+    return 0.75 * 3 * size.width * size.height;
+}
+
+static int play(const struct plan *plan, const struct unit_list *list, int ranks, struct simulation *simulation,
+                struct error *error) {
     struct timing timing = {plan, list};
-    return schedule_simulate(list, ranks, piece_seconds, &timing, simulation, error);
+    const struct simulated_run run = {list, ranks, piece_seconds, &timing, plan->commit, picture_bytes(plan)};
+    return simulate(&run, simulation, error);
 }
 
 /* A batch, and what it makes of a run. */
@@ -77,9 +85,9 @@ static int try_batch(const struct plan *plan, int batch, int ranks, struct choic
     choice->batch = batch;
     int status = make_list(plan, batch, &list, error);
     if (!status)
-        status = simulate(plan, &list, ranks, &choice->run, error);
+        status = play(plan, &list, ranks, &choice->run, error);
     if (!status)
-        status = simulate(plan, &list, 1, &choice->alone, error);
+        status = play(plan, &list, 1, &choice->alone, error);
     unit_list_free(&list);
     return status;
 }
@@ -119,6 +127,8 @@ static int print_time(const struct plan *plan, int ranks, struct error *error) {
     if (best.batch != asked.batch)
         printf("; with --batch %d %.*f s, %.1f %%", best.batch, best.run.seconds < 100, best.run.seconds,
                efficiency(&best, ranks));
+    if (asked.run.disk >= 0.01 * asked.run.seconds && asked.run.disk > 0)
+        printf("; the disk limits it, by %.1f s", asked.run.disk);
     printf("\n");
     return STATUS_OK;
 }
@@ -148,12 +158,14 @@ static int print_slices(const struct vgg *net, const struct unit_list *list, int
     return status;
 }
 
-/* PNG files of such pictures have about 0.75 of their pixels' bytes; mosaics and page show them once more. */
+/* Mosaics and page show the pictures once more. */
 static void print_disk(const struct plan *plan) {
-    const struct extent size = plan->options->size;
-    double pixels = 3.0 * size.width * size.height * unit_list_filters(&plan->list);
-    printf("Disk, if no filter dies: about %.2f GB of pictures and as much again for mosaics and page\n\n",
-           0.75 * pixels / 1e9);
+    printf("Disk, if no filter dies: about %.2f GB of pictures and as much again for mosaics and page\n",
+           picture_bytes(plan) * unit_list_filters(&plan->list) / 1e9);
+    if (plan->options->out)
+        printf("Commits, measured at %s: %.4f s, and %.0f pictures a second side by side\n", plan->options->out,
+               plan->commit.batch + plan->commit.picture, 1 / fmax(plan->commit.picture, 1e-6));
+    printf("\n");
 }
 
 static void print_basis(const struct plan *plan) {
@@ -237,6 +249,8 @@ static int make_plan(struct plan *plan, struct error *error) {
     if (!status)
         status = measure(&plan->weights, &plan->job, plan->kernels, deepest_selected(plan),
                          unit_list_largest(&plan->list), timed ? most_ranks(options) : 0, &plan->measurement, error);
+    if (!status && options->out)
+        status = disk_measure(options->out, (size_t)picture_bytes(plan), &plan->commit, error);
     plan->scale = timed ? plan->measurement.scale : 0;
     return status || timed ? status : scale_to_speed(plan, error);
 }

@@ -82,6 +82,6 @@ static double filter_seconds(const struct vgg *net, const struct ascent_job *job
 
 void costs_make(const struct vgg *net, const struct ascent_job *job, struct costs *costs) {
     for (int layer = 0; layer < net->layers; layer++)
-        for (int count = 0; count <= COST_MAX_BATCH; count++)
+        for (int count = 0; count <= ASCENT_MAX_BATCH; count++)
             costs->seconds[layer][count] = filter_seconds(net, job, layer, count);
 }

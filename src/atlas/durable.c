@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -123,4 +124,16 @@ int durable_write(const char *path, const void *bytes, size_t size, struct error
     if (!status)
         status = durable_publish(path, error);
     return status ? status : durable_sync_above(path, error);
+}
+
+static int remove_entry(const char *path, const struct stat *found, int type, struct FTW *position) {
+    (void)found, (void)type, (void)position;
+    return remove(path);
+}
+
+int durable_remove_folder(const char *path, struct error *error) {
+    if (nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS) && errno != ENOENT)
+        return error_set(error, STATUS_FAILURE, "%s: cannot be removed: %s; remove it and run the command again", path,
+                         strerror(errno));
+    return STATUS_OK;
 }

@@ -1,25 +1,37 @@
-#include "coordinator.h"
-#include "filteratlas/base/clock.h"
-
-#include "filteratlas/atlas/trace.h"
-#include "filteratlas/base/text.h"
+#include "filteratlas/cluster/coordinator.h"
+#include "awake.h"
 #include "filteratlas/cluster/stop.h"
 
+#include <assert.h>
 #include <math.h>
-#include <mpi.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
-/* What is known of a rank and of what it is doing. */
+enum peer_state {
+    PEER_STARTING,
+    PEER_DRAWING,
+    PEER_PUBLISHING,
+    PEER_ANSWERED, /* is done with its order and will ask for the next */
+    PEER_WAITING,
+    PEER_ENDING,
+    PEER_ENDED
+};
+
+/* What is known of a rank and of what it is doing. Times are those that rank 0 was awake. */
 struct peer {
-    struct store_filter filter[SCHEDULE_MAX_BATCH];
-    int filters;
-    struct text trace;
-    enum { PEER_STARTING, PEER_DRAWING, PEER_PUBLISHING, PEER_WAITING, PEER_ENDED } state;
-    double since; /* when the order was given */
-    double heard; /* when its last report came */
+    enum peer_state state;
+    struct unit unit;  /* that it draws or publishes */
+    bool tables;       /* or that it makes the tables */
+    uint64_t received; /* filters of the unit that have come in */
+    size_t bytes;      /* of these */
+    bool dead;         /* one of them is: the unit says nothing about the rank's speed */
+    double since;      /* when the order was given, or when it began to wait */
+    double heard;      /* when anything came from it */
+    double moved;      /* when its work last got on */
+    uint64_t progress;
+    double trial;            /* seconds per cost that it has found at the start, 0: unknown */
+    double seconds_per_cost; /* of its slowest unit so far, 0: none yet */
 };
 
 /* What is left to do for a layer. */
@@ -29,304 +41,514 @@ struct layer_state {
 };
 
 struct coordinator {
-    const struct cluster *cluster;
-    const struct drawing *drawing;
-    const struct coordination *coordination;
-    struct link *local;
+    struct coordinator_job job;
+    int ranks;
     struct peer *peer; /* [ranks] */
     struct layer_state layer[VGG_MAX_LAYERS];
-    int active;              /* ranks that have not been told to end */
-    double seconds_per_cost; /* of the slowest unit so far, cost.h */
-    double file_looked_for;  /* when */
-    double looked;           /* when this thread last looked for reports */
-    int signal;              /* the last one acted on */
-    bool stopping;           /* nothing more is handed out */
-    double drop_at;          /* while stopping, when units in flight are called off */
-    int status;              /* the first failure; then nothing more is kept either */
+    enum { TABLES_UNPUBLISHED, TABLES_IN_WORK, TABLES_DONE } tables;
+    struct actions actions;
+    double now;
+    struct awake awake;
+    double silence_looked_for; /* awake */
+    int waiting, ended;        /* ranks in these states */
+    bool news;                 /* there may be orders for ranks that wait */
+    bool all_out;              /* every unit is handed out */
+    int commits;               /* that have not come back */
+    size_t queued;             /* bytes that have come in and are not committed */
+    int signal;                /* the last one acted on */
+    bool stopping;             /* nothing more is handed out */
+    double drop_at;            /* while stopping, when units in flight are called off */
+    double give_up_at;         /* when commits are */
+    bool called_off;           /* ranks that draw have been told to cancel */
+    bool files_called_off;     /* ranks that publish have */
+    bool abandoned;            /* nothing is committed any more */
+    bool ending, over;
+    char line[96];
+    double abort_at; /* a rank is lost; INFINITY: none is */
+    int status;      /* the first failure */
     struct error error;
+    struct coordinator_account account;
 };
 
-static bool is_busy(const struct peer *peer) { return peer->state == PEER_DRAWING || peer->state == PEER_PUBLISHING; }
+/* Whether it is the rank's turn, not the coordinator's. */
+static bool is_busy(const struct peer *peer) { return peer->state <= PEER_ANSWERED; }
 
-/* Stopping ------------------------------------------------------------------------------------------------------ */
+static bool disk_is_behind(const struct coordinator *c) { return c->queued >= c->job.queue_bytes; }
 
-/* Notes the first failure and calls off what the ranks are drawing. */
-static void call_off(struct coordinator *c, int status, const struct error *error) {
-    if (c->status)
+/* Actions -------------------------------------------------------------------------------------------------------- */
+
+static struct action *act(struct coordinator *c, enum action_kind kind, int rank) {
+    assert(c->actions.count < c->actions.capacity);
+    struct action *action = &c->actions.action[c->actions.count++];
+    *action = (struct action){.kind = kind, .rank = rank};
+    return action;
+}
+
+static void order(struct coordinator *c, int rank, enum order_kind kind) {
+    struct action *action = act(c, ACTION_ORDER, rank);
+    action->order.kind = kind;
+    if (kind == ORDER_DRAW || kind == ORDER_PUBLISH)
+        action->order.unit = c->peer[rank].unit;
+}
+
+static void set_state(struct coordinator *c, int rank, enum peer_state state) {
+    struct peer *peer = &c->peer[rank];
+    c->waiting += (state == PEER_WAITING) - (peer->state == PEER_WAITING);
+    c->ended += (state == PEER_ENDED) - (peer->state == PEER_ENDED);
+    peer->state = state;
+    peer->since = peer->moved = c->awake.seconds;
+}
+
+/* Stopping ------------------------------------------------------------------------------------------------------- */
+
+/* Only ranks that work on something can be told; one that has not asked yet will find that nothing is left. */
+static void cancel(struct coordinator *c, enum peer_state state) {
+    for (int rank = 0; rank < c->ranks; rank++)
+        if (c->peer[rank].state == state)
+            order(c, rank, ORDER_CANCEL);
+}
+
+/* The next run makes layers' files anew, whatever was done of them. */
+static void call_off_files(struct coordinator *c) {
+    if (!c->files_called_off)
+        cancel(c, PEER_PUBLISHING);
+    c->files_called_off = true;
+}
+
+static void call_off(struct coordinator *c) {
+    call_off_files(c);
+    if (c->called_off)
         return;
-    c->status = status;
-    c->error = *error;
-    atomic_store(&c->local->cancelled, true);
-    for (int rank = 1; rank < c->cluster->ranks; rank++)
-        if (is_busy(&c->peer[rank]))
-            MPI_Send(NULL, 0, MPI_BYTE, rank, TAG_CANCEL, MPI_COMM_WORLD);
+    c->called_off = true;
+    cancel(c, PEER_STARTING);
+    cancel(c, PEER_DRAWING);
 }
 
-/* From now on nothing is handed out; units in flight may go on for `grace` seconds. The first reason is kept. */
-static void stop(struct coordinator *c, double grace, const char *reason) {
-    if (!c->stopping)
-        error_set(&c->error, STATUS_STOPPED,
-                  "%s: stopped before the atlas was complete, nothing finished is lost; run the same "
-                  "command again to go on",
-                  reason);
+/* Notes the first failure and calls off what the ranks are doing. */
+static void fail(struct coordinator *c, const struct error *error) {
+    if (!c->status)
+        c->error = *error;
+    if (!c->status)
+        c->status = error->status;
+    call_off(c);
+}
+
+/* From now on nothing is handed out; units in flight may go on for `grace` seconds. The first reason is kept, and a
+ * failure comes before it: then it is only the disk that is waited for no longer. */
+static void stop(struct coordinator *c, double grace, double give_up_at, const char *reason) {
+    if (!c->stopping && !c->status)
+        stop_error(reason, &c->error);
     c->stopping = true;
-    c->drop_at = fmin(c->drop_at, clock_now() + grace);
+    c->drop_at = fmin(c->drop_at, c->now + grace);
+    c->give_up_at = fmin(c->give_up_at, give_up_at);
 }
 
-/* A second signal while stopping means: at once. */
+/* Either no unit would be finished in time, or it is time. */
+static void stop_at_deadline(struct coordinator *c, double grace) { stop(c, grace, c->job.stop.limit, "time limit"); }
+
+/* A second signal while stopping means: at once. What was drawn is still committed, if the disk takes it soon. */
 static void stop_for_signal(struct coordinator *c, int signal) {
-    static const double sigterm_grace = 1; /* mpirun kills about 2 s after it has passed on SIGTERM */
-    double grace = c->coordination->stop.grace;
+    static const double sigterm_grace = 0.5; /* mpirun kills about 2 s after it has passed on SIGTERM */
+    static const double commit_grace = 0.5;
+    double grace = c->job.stop.grace;
+    if (signal == c->signal)
+        return;
     if (grace < 0)
         grace = signal == SIGTERM ? sigterm_grace : INFINITY;
-    stop(c, c->signal && c->signal != signal ? 0 : grace, stop_signal_name(signal));
+    if (c->signal)
+        grace = 0;
     c->signal = signal;
+    call_off_files(c);
+    stop(c, grace, c->now + grace + commit_grace, stop_signal_name(signal));
 }
 
-static void look_for_stop_file(struct coordinator *c, double now) {
-    const char *file = c->coordination->stop.file;
-    if (now - c->file_looked_for < 0.5)
-        return;
-    c->file_looked_for = now;
-    if (unlink(file) == 0)
-        stop(c, INFINITY, file);
+static void stop_for_file(struct coordinator *c) {
+    call_off_files(c);
+    stop(c, INFINITY, INFINITY, c->job.stop.file);
 }
 
-/* While this thread itself stood still, since the job was suspended (Slurm's suspend, Ctrl-Z) or a file system kept it
- * waiting, it heard nobody: that time is nobody's silence. */
-static void forgive_own_gap(struct coordinator *c, double now) {
-    static const double usual = 1; /* longest time between two looks otherwise */
-    double gap = now - c->looked;
-    for (int rank = 0; rank < c->cluster->ranks && gap > usual; rank++)
-        c->peer[rank].heard += gap;
-    c->looked = now;
+static const char *host(const struct coordinator *c, int rank) {
+    return c->job.hosts ? c->job.hosts[rank] : "its host";
 }
 
-/* A rank that neither goes on nor answers can't be reached any more, so the job ends here. */
-static void check_silence(const struct coordinator *c, double now) {
-    for (int rank = 0; rank < c->cluster->ranks; rank++) {
-        double silent = now - c->peer[rank].heard;
-        if (!is_busy(&c->peer[rank]) || silent < c->coordination->stop.silence)
-            continue;
-        fprintf(stderr,
-                "filteratlas: rank %d on %s: no sign of life for %.0f s; what is finished is kept, run the same "
-                "command again\n",
-                rank, c->cluster->hosts[rank], silent);
-        MPI_Abort(MPI_COMM_WORLD, STATUS_FAILURE);
-    }
-}
-
-static void check_stop(struct coordinator *c) {
-    double now = clock_now();
-    if (stop_signal() && stop_signal() != c->signal)
-        stop_for_signal(c, stop_signal());
-    if (now >= c->coordination->stop.deadline)
-        stop(c, 0, "time limit");
-    look_for_stop_file(c, now);
-    forgive_own_gap(c, now);
-    check_silence(c, now);
-    if (c->stopping && now >= c->drop_at && !c->status) {
-        struct error stopped = c->error;
-        call_off(c, STATUS_STOPPED, &stopped);
-    }
-}
-
-/* Units ---------------------------------------------------------------------------------------------------------- */
-
-/* Whether there is a unit for a rank that would be finished in time. */
-static bool next_unit(struct coordinator *c, int rank, struct unit *unit) {
-    double margin = 1.1; /* for a unit that takes a little longer than the slowest so far */
-    if (!schedule_next(c->coordination->schedule, rank, unit))
-        return false;
-    if (clock_now() + margin * unit->cost * c->seconds_per_cost < c->coordination->stop.deadline)
-        return true;
-    stop(c, INFINITY, "time limit");
-    return false;
-}
-
-static bool is_unpublished(const struct coordinator *c, int layer) {
-    return c->coordination->publish[layer] && c->layer[layer].publication == LAYER_UNPUBLISHED;
-}
-
-/* Only ranks of rank 0's node see the store. */
-static bool may_publish(const struct coordinator *c, int rank) { return c->cluster->leader[rank] == 0; }
-
-/* The next order for a rank; false if it must wait, for a layer to be finished. */
-static bool next_order(struct coordinator *c, int rank, struct order *order) {
-    bool more = false;
-    *order = (struct order){.kind = ORDER_END};
-    if (c->status || c->stopping)
-        return true;
-    for (int l = 0; l < c->drawing->net->layers && may_publish(c, rank); l++) {
-        more |= is_unpublished(c, l);
-        if (is_unpublished(c, l) && !c->layer[l].filters) {
-            c->layer[l].publication = LAYER_IN_WORK;
-            *order = (struct order){.kind = ORDER_PUBLISH, .unit.layer = l};
-            return true;
-        }
-    }
-    if (next_unit(c, rank, &order->unit))
-        order->kind = ORDER_DRAW;
-    return order->kind == ORDER_DRAW || c->stopping || !more;
-}
-
-static void serve(struct coordinator *c, int rank) {
-    static const int states[] = {
-        [ORDER_END] = PEER_ENDED, [ORDER_DRAW] = PEER_DRAWING, [ORDER_PUBLISH] = PEER_PUBLISHING};
-    struct order order;
-    struct peer *peer = &c->peer[rank];
-    if (!next_order(c, rank, &order)) {
-        peer->state = PEER_WAITING;
-        return;
-    }
-    peer->state = states[order.kind];
-    peer->since = peer->heard = clock_now();
-    peer->filters = 0;
-    text_free(&peer->trace);
-    c->active -= order.kind == ORDER_END;
-    if (rank == 0)
-        mailbox_answer(c->local->mailbox, &order);
-    else
-        MPI_Send(&order, sizeof order, MPI_BYTE, rank, TAG_ORDER, MPI_COMM_WORLD);
-}
-
-/* Something has changed: there may be orders for those that wait. */
-static void serve_waiting(struct coordinator *c) {
-    for (int rank = 0; rank < c->cluster->ranks; rank++)
-        if (c->peer[rank].state == PEER_WAITING)
-            serve(c, rank);
-}
-
-static int keep_filter(struct coordinator *c, int rank, struct report *report, struct error *error) {
-    struct peer *peer = &c->peer[rank];
-    const char *layer = c->drawing->net->layer[report->unit.layer].name;
-    report->filter.rank = rank;
-    int status = STATUS_OK;
-    if (!report->filter.dead)
-        status = store_put_picture(c->coordination->store, layer, &report->filter,
-                                   report->body + report->iterations * sizeof(float), report->png_size, error);
-    if (status)
-        return status;
-    peer->filter[peer->filters++] = report->filter;
-    trace_append(&peer->trace, layer, report->filter.index, c->drawing->job->epochs,
-                 (const float *)(const void *)report->body, report->iterations);
-    c->coordination->progress(c->coordination->context, layer, &report->filter);
-    return STATUS_OK;
-}
-
-static int commit(struct coordinator *c, int rank, const struct unit *unit, struct error *error) {
-    struct peer *peer = &c->peer[rank];
-    c->seconds_per_cost = fmax(c->seconds_per_cost, (clock_now() - peer->since) / unit->cost);
-    c->layer[unit->layer].filters -= peer->filters;
-    return store_commit_unit(c->coordination->store, c->drawing->net->layer[unit->layer].name, unit->index,
-                             peer->filter, peer->filters, peer->trace.size ? peer->trace.bytes : NULL, error);
-}
-
-static void note_published(struct coordinator *c, const struct report *report) {
-    c->layer[report->unit.layer].publication = LAYER_DONE;
-    text_append(&c->coordination->lines[report->unit.layer], "%s", report->body);
-}
-
-/* Reports -------------------------------------------------------------------------------------------------------- */
-
-static void take_report(struct coordinator *c, int rank, struct report *report) {
+/* A rank that neither goes on nor answers can't be reached any more, so the job ends here, as soon as what has come in
+ * is on the disk. */
+static void lose(struct coordinator *c, int rank, double seconds, const char *what) {
+    static const double commit_grace = 1;
     struct error error;
-    int status = STATUS_OK;
-    c->peer[rank].heard = clock_now();
-    switch (report->kind) {
-    case REPORT_READY:
-        serve(c, rank);
-        break;
-    case REPORT_FILTER:
-        status = c->status ? STATUS_OK : keep_filter(c, rank, report, &error);
-        break;
-    case REPORT_DONE:
-        status = c->status ? STATUS_OK : commit(c, rank, &report->unit, &error);
-        break;
-    case REPORT_PUBLISHED:
-        note_published(c, report);
-        break;
-    case REPORT_FAILED:
-        error = report->error;
-        status = error.status;
-        break;
-    case REPORT_SIGNAL:
-        if (report->signal != c->signal)
-            stop_for_signal(c, report->signal);
-        break;
-    case REPORT_ALIVE:
-        break;
-    }
-    if (status)
-        call_off(c, status, &error);
-    free(report);
+    error_set(&error, STATUS_FAILURE,
+              "rank %d on %s: %s for %.0f s; what is finished is kept, run the same command again", rank, host(c, rank),
+              what, seconds);
+    c->abort_at = c->now + commit_grace;
+    fail(c, &error);
 }
 
-/* The next report of any rank, NULL if none is there. */
-static struct report *poll_reports(struct coordinator *c, int *rank) {
-    int arrived, size;
-    MPI_Status status;
-    *rank = 0;
-    struct report *report = mailbox_take(c->local->mailbox);
-    if (report)
-        return report;
-    MPI_Iprobe(MPI_ANY_SOURCE, TAG_REPORT, MPI_COMM_WORLD, &arrived, &status);
-    if (!arrived)
-        return NULL;
-    MPI_Get_count(&status, MPI_BYTE, &size);
-    *rank = status.MPI_SOURCE;
-    report = malloc((size_t)size);
-    if (!report)
-        MPI_Abort(MPI_COMM_WORLD, STATUS_FAILURE);
-    MPI_Recv(report, size, MPI_BYTE, *rank, TAG_REPORT, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
-    return report;
-}
-
-static void coordinate(struct coordinator *c) {
-    while (c->active) {
-        int rank;
-        check_stop(c);
-        serve_waiting(c);
-        struct report *report = poll_reports(c, &rank);
-        if (report) {
-            take_report(c, rank, report);
+static void check_silence(struct coordinator *c) {
+    static const double every = 0.1;
+    double awake = c->awake.seconds, silence = c->job.stop.silence;
+    if (silence == INFINITY || awake - c->silence_looked_for < every)
+        return;
+    c->silence_looked_for = awake;
+    for (int rank = 0; rank < c->ranks && c->abort_at == INFINITY; rank++) {
+        const struct peer *peer = &c->peer[rank];
+        if (peer->state == PEER_ENDED)
             continue;
-        }
-        c->coordination->progress(c->coordination->context, NULL, NULL);
-        link_pause();
+        if (awake - peer->heard >= silence)
+            lose(c, rank, awake - peer->heard, "no sign of life");
+        else if (is_busy(peer) && awake - peer->moved >= silence)
+            lose(c, rank, awake - peer->moved, "answers, but its work has not got on");
     }
 }
 
-static bool is_complete(const struct coordinator *c) {
-    for (int l = 0; l < c->drawing->net->layers; l++)
-        if (c->layer[l].filters || (c->coordination->publish[l] && c->layer[l].publication != LAYER_DONE))
+static bool is_drawn(const struct coordinator *c) {
+    for (int l = 0; l < c->job.layers; l++)
+        if (c->layer[l].filters)
             return false;
     return true;
 }
 
-int coordinator_run(const struct cluster *cluster, const struct drawing *drawing,
-                    const struct coordination *coordination, struct link *local, struct error *error) {
-    struct coordinator c = {.cluster = cluster,
-                            .drawing = drawing,
-                            .coordination = coordination,
-                            .local = local,
-                            .active = cluster->ranks,
-                            .looked = clock_now(),
-                            .drop_at = INFINITY};
-    c.peer = calloc(cluster->ranks, sizeof *c.peer);
-    if (!c.peer) {
-        fprintf(stderr, "filteratlas: rank 0: out of memory; use fewer ranks on its node\n");
-        MPI_Abort(MPI_COMM_WORLD, STATUS_FAILURE); /* the others wait for units by now */
+/* Once all is drawn and committed, the files may take what time there is. */
+static void check_time(struct coordinator *c) {
+    if (c->now >= (is_drawn(c) ? c->job.stop.limit : c->job.stop.deadline))
+        stop_at_deadline(c, 0);
+    if (c->stopping && c->now >= c->drop_at)
+        call_off(c);
+    if (c->stopping && c->now >= c->give_up_at)
+        c->abandoned = true;
+    check_silence(c);
+}
+
+/* Orders --------------------------------------------------------------------------------------------------------- */
+
+/* Seconds for a nominal one, as far as they are known of this rank. */
+static double speed(const struct peer *peer) {
+    return peer->seconds_per_cost > 0 ? peer->seconds_per_cost : peer->trial;
+}
+
+/* Whether a unit begun now would be drawn and committed in time. */
+static bool is_in_time(const struct coordinator *c, int rank, const struct unit *unit) {
+    static const double margin = 1.1; /* for a unit that takes a little longer than the slowest so far */
+    double drawn = c->now + margin * unit->cost * speed(&c->peer[rank]);
+    return drawn < c->job.stop.deadline && drawn + c->account.commit < c->job.stop.limit;
+}
+
+static bool next_unit(struct coordinator *c, int rank) {
+    struct unit *unit = &c->peer[rank].unit;
+    if (c->all_out || disk_is_behind(c))
+        return false;
+    c->all_out = !schedule_next(c->job.schedule, rank, unit);
+    if (c->all_out)
+        return false;
+    if (is_in_time(c, rank, unit))
+        return true;
+    stop_at_deadline(c, INFINITY);
+    return false;
+}
+
+static bool is_unpublished(const struct coordinator *c, int layer) {
+    return c->job.publish[layer] && c->layer[layer].publication == LAYER_UNPUBLISHED;
+}
+
+/* Only ranks of rank 0's node see the store. */
+static bool may_publish(const struct coordinator *c, int rank) { return c->job.leader[rank] == 0; }
+
+static bool next_layer(struct coordinator *c, int rank) {
+    for (int l = 0; l < c->job.layers && may_publish(c, rank); l++)
+        if (is_unpublished(c, l) && !c->layer[l].filters) {
+            c->layer[l].publication = LAYER_IN_WORK;
+            c->peer[rank].unit = (struct unit){.layer = l};
+            return true;
+        }
+    return false;
+}
+
+static bool layers_are_complete(const struct coordinator *c) {
+    for (int l = 0; l < c->job.layers; l++)
+        if (c->layer[l].filters || (c->job.publish[l] && c->layer[l].publication != LAYER_DONE))
+            return false;
+    return true;
+}
+
+static bool next_tables(struct coordinator *c, int rank) {
+    if (rank || !c->job.tables || c->tables != TABLES_UNPUBLISHED || !layers_are_complete(c))
+        return false;
+    c->tables = TABLES_IN_WORK;
+    return true;
+}
+
+static void begin(struct coordinator *c, int rank, enum order_kind kind) {
+    struct peer *peer = &c->peer[rank];
+    set_state(c, rank, kind == ORDER_DRAW ? PEER_DRAWING : PEER_PUBLISHING);
+    peer->tables = kind == ORDER_TABLES;
+    peer->received = 0;
+    peer->bytes = 0;
+    peer->dead = false;
+    order(c, rank, kind);
+}
+
+/* Gives a rank that waits its next order, if there is one. */
+static void serve(struct coordinator *c, int rank) {
+    if (c->status || c->stopping)
+        return;
+    if (next_layer(c, rank))
+        begin(c, rank, ORDER_PUBLISH);
+    else if (next_unit(c, rank))
+        begin(c, rank, ORDER_DRAW);
+    else if (next_tables(c, rank))
+        begin(c, rank, ORDER_TABLES);
+}
+
+static void serve_waiting(struct coordinator *c) {
+    for (int rank = 0; rank < c->ranks && c->news && c->waiting; rank++)
+        if (c->peer[rank].state == PEER_WAITING)
+            serve(c, rank);
+    c->news = false;
+}
+
+/* Reports -------------------------------------------------------------------------------------------------------- */
+
+static void protocol_broken(struct coordinator *c, int rank, const char *what) {
+    struct error error;
+    error_set(&error, STATUS_FAILURE, "rank %d on %s: %s; use the same build of filteratlas on all nodes", rank,
+              host(c, rank), what);
+    fail(c, &error);
+}
+
+static void take_ready(struct coordinator *c, int rank, const struct event *event) {
+    struct peer *peer = &c->peer[rank];
+    if (peer->state != PEER_STARTING && peer->state != PEER_ANSWERED)
+        protocol_broken(c, rank, "asks for work that it has");
+    if (peer->state == PEER_STARTING)
+        peer->trial = event->seconds_per_cost;
+    c->account.waited += event->waited;
+    set_state(c, rank, PEER_WAITING);
+    serve(c, rank);
+}
+
+static void take_filter(struct coordinator *c, int rank, const struct event *event) {
+    struct peer *peer = &c->peer[rank];
+    int bit = event->filter - peer->unit.index * c->job.schedule->list->batch;
+    uint64_t filter = bit >= 0 && bit < ASCENT_MAX_BATCH ? (uint64_t)1 << bit : 0;
+    if (peer->state != PEER_DRAWING || !(peer->unit.wanted & filter & ~peer->received)) {
+        protocol_broken(c, rank, "sends a filter that it was not to draw");
+        return;
     }
-    const struct unit_list *list = coordination->schedule->list;
+    peer->moved = c->awake.seconds;
+    peer->received |= filter;
+    peer->bytes += event->bytes;
+    peer->dead |= !event->bytes;
+    c->queued += event->bytes;
+    c->account.most = c->queued > c->account.most ? c->queued : c->account.most;
+}
+
+/* Pictures that came in and will not be committed. */
+static void forget_pictures(struct coordinator *c, struct peer *peer) {
+    c->queued -= peer->bytes;
+    peer->bytes = 0;
+}
+
+static void take_done(struct coordinator *c, int rank) {
+    struct peer *peer = &c->peer[rank];
+    bool is_whole = peer->state == PEER_DRAWING && peer->received == peer->unit.wanted;
+    if (!is_whole)
+        protocol_broken(c, rank, "has done a unit without all its filters");
+    if (!peer->dead)
+        peer->seconds_per_cost =
+            fmax(peer->seconds_per_cost, (c->awake.seconds - peer->since) / fmax(peer->unit.cost, 1e-9));
+    set_state(c, rank, PEER_ANSWERED);
+    if (c->abandoned || !is_whole) {
+        forget_pictures(c, peer);
+        return;
+    }
+    c->commits++;
+    c->account.commits++;
+    act(c, ACTION_COMMIT, rank)->order.unit = peer->unit;
+}
+
+static void take_published(struct coordinator *c, int rank) {
+    struct peer *peer = &c->peer[rank];
+    if (peer->state != PEER_PUBLISHING)
+        protocol_broken(c, rank, "has published what it was not to");
+    else if (peer->tables)
+        c->tables = TABLES_DONE;
+    else
+        c->layer[peer->unit.layer].publication = LAYER_DONE;
+    set_state(c, rank, PEER_ANSWERED);
+    c->news = true;
+}
+
+/* A rank that was told to cancel, or told by its own clock or a signal, says STATUS_STOPPED: that is no failure. */
+static void take_failed(struct coordinator *c, int rank, const struct error *reason) {
+    struct peer *peer = &c->peer[rank];
+    struct error error = *reason;
+    bool is_asked = peer->state == PEER_PUBLISHING ? c->files_called_off : c->called_off;
+    if (peer->state == PEER_DRAWING)
+        forget_pictures(c, peer);
+    set_state(c, rank, PEER_ANSWERED);
+    if (is_asked && reason->status == STATUS_STOPPED)
+        return;
+    if (rank)
+        error_set(&error, reason->status, "rank %d on %s: %s", rank, host(c, rank), reason->message);
+    fail(c, &error);
+}
+
+static void take_alive(struct coordinator *c, int rank, uint64_t progress) {
+    struct peer *peer = &c->peer[rank];
+    if (progress != peer->progress)
+        peer->moved = c->awake.seconds;
+    peer->progress = progress;
+    if (peer->state < PEER_ENDING)
+        order(c, rank, ORDER_HEARD);
+}
+
+static void take_commit(struct coordinator *c, const struct event *event) {
+    struct layer_state *layer = &c->layer[event->unit.layer];
+    bool was_behind = disk_is_behind(c);
+    c->commits--;
+    c->queued -= event->bytes;
+    if (event->kind == EVENT_COMMIT_FAILED) {
+        c->abandoned = true;
+        fail(c, event->error);
+        return;
+    }
+    layer->filters -= __builtin_popcountll(event->unit.wanted);
+    c->account.commit = fmax(c->account.commit, event->waited);
+    c->news = was_behind || !layer->filters;
+}
+
+static void take(struct coordinator *c, const struct event *event) {
+    int rank = event->rank;
+    if (event->kind >= EVENT_READY && event->kind <= EVENT_ENDED)
+        c->peer[rank].heard = c->awake.seconds;
+    switch (event->kind) {
+    case EVENT_TIME:
+        break;
+    case EVENT_READY:
+        take_ready(c, rank, event);
+        break;
+    case EVENT_FILTER:
+        take_filter(c, rank, event);
+        break;
+    case EVENT_DONE:
+        take_done(c, rank);
+        break;
+    case EVENT_PUBLISHED:
+        take_published(c, rank);
+        break;
+    case EVENT_FAILED:
+        take_failed(c, rank, event->error);
+        break;
+    case EVENT_ALIVE:
+        take_alive(c, rank, event->progress);
+        break;
+    case EVENT_ENDED:
+        set_state(c, rank, PEER_ENDED);
+        break;
+    case EVENT_SIGNAL:
+        stop_for_signal(c, event->signal);
+        break;
+    case EVENT_STOP_FILE:
+        stop_for_file(c);
+        break;
+    case EVENT_COMMITTED:
+    case EVENT_COMMIT_FAILED:
+        take_commit(c, event);
+        break;
+    }
+}
+
+/* The whole ------------------------------------------------------------------------------------------------------ */
+
+static bool is_complete(const struct coordinator *c) {
+    return layers_are_complete(c) && (!c->job.tables || c->tables == TABLES_DONE);
+}
+
+static bool disk_is_done(const struct coordinator *c) { return !c->commits || c->abandoned; }
+
+static void end_ranks(struct coordinator *c) {
+    c->ending = true;
+    for (int rank = 0; rank < c->ranks; rank++) {
+        set_state(c, rank, PEER_ENDING);
+        order(c, rank, ORDER_END);
+    }
+}
+
+static void end_if_over(struct coordinator *c) {
+    bool nothing_left = c->status || c->stopping || is_complete(c);
+    if (!c->ending && nothing_left && c->waiting == c->ranks && disk_is_done(c))
+        end_ranks(c);
+    if (c->ended == c->ranks) {
+        c->over = true;
+        act(c, ACTION_END, 0);
+    } else if (c->abort_at < INFINITY && (disk_is_done(c) || c->now >= c->abort_at)) {
+        c->over = true;
+        act(c, ACTION_ABORT, 0);
+    }
+}
+
+static void pass_time(struct coordinator *c, double time) {
+    static const double worth_saying = 10;
+    double before = c->awake.seconds, lost = awake_look(&c->awake, time);
+    c->now = time;
+    if (disk_is_behind(c) && !c->stopping)
+        c->account.held += c->waiting * (c->awake.seconds - before);
+    if (lost < worth_saying)
+        return;
+    snprintf(c->line, sizeof c->line, "stood still for %.0f s; going on", lost);
+    act(c, ACTION_SAY, 0);
+}
+
+const struct actions *coordinator_step(struct coordinator *c, const struct event *event, double time) {
+    assert(!c->over);
+    c->actions.count = 0;
+    pass_time(c, time);
+    take(c, event);
+    check_time(c);
+    serve_waiting(c);
+    end_if_over(c);
+    return &c->actions;
+}
+
+int coordinator_make(const struct coordinator_job *job, double time, struct coordinator **coordinator,
+                     struct error *error) {
+    struct coordinator *c = *coordinator = calloc(1, sizeof *c);
+    if (!c)
+        return error_memory(error, sizeof *c, "the coordinator");
+    *c = (struct coordinator){.job = *job,
+                              .ranks = job->schedule->ranks,
+                              .now = time,
+                              .awake = {.looked = time, .most = job->stop.silence < INFINITY ? AWAKE_MOST : INFINITY},
+                              .drop_at = INFINITY,
+                              .give_up_at = INFINITY,
+                              .abort_at = INFINITY};
+    c->actions.capacity = 2 * c->ranks + 8; /* a cancel and an order or an end for each */
+    c->actions.action = malloc((size_t)c->actions.capacity * sizeof *c->actions.action);
+    c->peer = calloc((size_t)c->ranks, sizeof *c->peer);
+    if (!c->actions.action || !c->peer)
+        return error_memory(error, (double)c->ranks * (sizeof *c->peer + 2 * sizeof *c->actions.action), "the ranks");
+    const struct unit_list *list = job->schedule->list;
     for (int u = 0; u < list->count; u++)
-        c.layer[list->unit[u].layer].filters += __builtin_popcountll(list->unit[u].wanted);
-    coordinate(&c);
-    if (!c.status && c.stopping && !is_complete(&c))
-        c.status = STATUS_STOPPED;
-    for (int rank = 0; rank < cluster->ranks; rank++)
-        text_free(&c.peer[rank].trace);
-    free(c.peer);
-    *error = c.error;
-    return c.status;
+        c->layer[list->unit[u].layer].filters += __builtin_popcountll(list->unit[u].wanted);
+    return STATUS_OK;
+}
+
+void coordinator_free(struct coordinator *c) {
+    if (!c)
+        return;
+    free(c->actions.action);
+    free(c->peer);
+    free(c);
+}
+
+int coordinator_end(const struct coordinator *c, struct error *error) {
+    *error = c->error;
+    if (c->status)
+        return c->status;
+    return is_complete(c) ? STATUS_OK : STATUS_STOPPED;
+}
+
+const char *coordinator_line(const struct coordinator *c) { return c->line; }
+
+struct coordinator_account coordinator_account(const struct coordinator *c) {
+    return c->account;
 }

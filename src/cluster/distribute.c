@@ -1,9 +1,8 @@
 #include "filteratlas/cluster/distribute.h"
-#include "filteratlas/base/clock.h"
-#include "filteratlas/base/thread.h"
 
-#include "coordinator.h"
+#include "driver.h"
 #include "link.h"
+#include "relay.h"
 #include "worker.h"
 
 #include <mpi.h>
@@ -20,31 +19,21 @@ static void *draw_beside(void *context) {
     return NULL;
 }
 
-static int run_rank_0(const struct cluster *cluster, const struct drawing *drawing,
-                      const struct coordination *coordination, struct error *error) {
-    struct mailbox mailbox;
-    struct link link = {.mailbox = &mailbox, .told = clock_now()};
-    struct drawing_thread thread = {drawing, &link};
-    pthread_t id;
-    mailbox_init(&mailbox);
-    if (thread_start(&id, 0, draw_beside, &thread, error)) {
-        fprintf(stderr, "filteratlas: rank 0 on %s: %s\n", cluster->host, error->message);
-        MPI_Abort(MPI_COMM_WORLD, STATUS_FAILURE); /* the others wait for units by now */
-    }
-    int status = coordinator_run(cluster, drawing, coordination, &link, error);
-    pthread_join(id, NULL);
-    mailbox_destroy(&mailbox);
-    return status;
-}
-
 int distribute(const struct cluster *cluster, const struct drawing *drawing, const struct coordination *coordination,
                struct error *error) {
+    struct link link;
+    struct drawing_thread thread = {drawing, &link};
     int status = STATUS_OK;
-    if (cluster->rank == 0) {
-        status = run_rank_0(cluster, drawing, coordination, error);
-    } else {
-        struct link link = {.told = clock_now()};
-        worker_run(drawing, &link);
+    link_init(&link);
+    if (link_start(&link, draw_beside, &thread, error)) {
+        fprintf(stderr, "filteratlas: rank %d on %s: %s\n", cluster->rank, cluster->host, error->message);
+        MPI_Abort(MPI_COMM_WORLD, STATUS_FAILURE); /* the others wait for this rank by now */
     }
+    if (cluster->rank == 0)
+        status = driver_run(cluster, drawing, coordination, &link, error);
+    else
+        relay_run(cluster, &link, drawing->silence);
+    pthread_join(link.drawing, NULL);
+    link_destroy(&link);
     return cluster_agree(cluster, status, error);
 }

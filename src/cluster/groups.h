@@ -8,6 +8,7 @@
 struct cluster_groups {
     MPI_Comm node;    /* this rank's node; rank 0 in it is the leader */
     MPI_Comm leaders; /* MPI_COMM_NULL on all other ranks; rank 0 of the job is rank 0 in it */
+    int signal;       /* that rank 0 was told of, or has heard of; 0: none */
 };
 
 /* The bytes of rank 0 of a communicator to all its ranks, in pieces that stay far under INT_MAX. Collective on it. */

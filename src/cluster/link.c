@@ -1,135 +1,113 @@
 #include "link.h"
+
 #include "filteratlas/base/clock.h"
+#include "filteratlas/base/thread.h"
 
-#include "filteratlas/cluster/stop.h"
-
-#include <mpi.h>
+#include <math.h>
 #include <stdlib.h>
 #include <time.h>
 
-static const long PAUSE = 2000000;     /* nanoseconds; a unit takes seconds */
-static const double ALIVE_SECONDS = 1; /* between two signs of life */
-
-void link_pause(void) { nanosleep(&(struct timespec){0, PAUSE}, NULL); }
-
-struct report *report_make(enum report_kind kind, const struct unit *unit, int iterations, size_t png_size) {
-    struct report *report = calloc(1, sizeof *report + iterations * sizeof(float) + png_size);
+struct report *report_make(enum event_kind kind, const struct unit *unit, int iterations, size_t size) {
+    struct report *report = calloc(1, sizeof *report + iterations * sizeof(float) + size);
     if (!report)
         return NULL;
     report->kind = kind;
     if (unit)
         report->unit = *unit;
     report->iterations = iterations;
-    report->png_size = png_size;
+    report->size = size;
     return report;
 }
 
 size_t report_size(const struct report *report) {
-    return sizeof *report + report->iterations * sizeof(float) + report->png_size;
+    return sizeof *report + report->iterations * sizeof(float) + report->size;
 }
 
-void mailbox_init(struct mailbox *mailbox) {
-    *mailbox = (struct mailbox){0};
-    pthread_mutex_init(&mailbox->mutex, NULL);
-    pthread_cond_init(&mailbox->changed, NULL);
+void report_free_all(struct report *first) {
+    for (struct report *next; first; first = next) {
+        next = first->next;
+        free(first);
+    }
 }
 
-void mailbox_destroy(struct mailbox *mailbox) {
-    pthread_mutex_destroy(&mailbox->mutex);
-    pthread_cond_destroy(&mailbox->changed);
+void link_init(struct link *link) {
+    *link = (struct link){0};
+    pthread_mutex_init(&link->mutex, NULL);
+    pthread_cond_init(&link->changed, NULL);
 }
 
-static void mailbox_put(struct mailbox *mailbox, struct report *report) {
-    pthread_mutex_lock(&mailbox->mutex);
-    while (mailbox->report)
-        pthread_cond_wait(&mailbox->changed, &mailbox->mutex);
-    mailbox->report = report;
-    pthread_mutex_unlock(&mailbox->mutex);
-}
-
-struct report *mailbox_take(struct mailbox *mailbox) {
-    pthread_mutex_lock(&mailbox->mutex);
-    struct report *report = mailbox->report;
-    mailbox->report = NULL;
-    pthread_cond_broadcast(&mailbox->changed);
-    pthread_mutex_unlock(&mailbox->mutex);
-    return report;
-}
-
-void mailbox_answer(struct mailbox *mailbox, const struct order *order) {
-    pthread_mutex_lock(&mailbox->mutex);
-    mailbox->answer = *order;
-    mailbox->answered = true;
-    pthread_cond_broadcast(&mailbox->changed);
-    pthread_mutex_unlock(&mailbox->mutex);
-}
-
-static struct order mailbox_wait(struct mailbox *mailbox) {
-    pthread_mutex_lock(&mailbox->mutex);
-    while (!mailbox->answered)
-        pthread_cond_wait(&mailbox->changed, &mailbox->mutex);
-    mailbox->answered = false;
-    struct order order = mailbox->answer;
-    pthread_mutex_unlock(&mailbox->mutex);
-    return order;
+void link_destroy(struct link *link) {
+    report_free_all(link->first);
+    pthread_mutex_destroy(&link->mutex);
+    pthread_cond_destroy(&link->changed);
 }
 
 void link_send(struct link *link, struct report *report) {
-    link->told = clock_now();
-    if (link->mailbox) {
-        mailbox_put(link->mailbox, report);
-        return;
-    }
-    MPI_Send(report, (int)report_size(report), MPI_BYTE, 0, TAG_REPORT, MPI_COMM_WORLD);
-    free(report);
+    report->next = NULL;
+    pthread_mutex_lock(&link->mutex);
+    if (link->first)
+        link->last->next = report;
+    else
+        link->first = report;
+    link->last = report;
+    pthread_mutex_unlock(&link->mutex);
 }
 
-void link_say(struct link *link, enum report_kind kind, const struct unit *unit, const struct error *error) {
+void link_say(struct link *link, enum event_kind kind, const struct unit *unit, const struct error *error) {
     struct report *report = report_make(kind, unit, 0, 0);
     if (!report)
         abort(); /* a kilobyte that isn't there: the pictures' memory was given back by now */
     if (error)
         report->error = *error;
-    report->signal = link->signal;
     link_send(link, report);
 }
 
-/* Rank 0's main thread sees signals to its process by itself. */
-static void pass_on_signal(struct link *link) {
-    if (link->mailbox || stop_signal() == link->signal)
-        return;
-    link->signal = stop_signal();
-    link_say(link, REPORT_SIGNAL, NULL, NULL);
-}
-
-/* Polls, since a blocking receive keeps a core busy: at the end of a run many ranks wait for the last one. */
-static struct order wait_for_message(struct link *link) {
-    struct order order;
-    int arrived = 0;
-    while (!arrived) {
-        pass_on_signal(link);
-        MPI_Iprobe(0, TAG_ORDER, MPI_COMM_WORLD, &arrived, MPI_STATUS_IGNORE);
-        if (!arrived)
-            link_pause();
-    }
-    MPI_Recv(&order, sizeof order, MPI_BYTE, 0, TAG_ORDER, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+struct order link_receive(struct link *link) {
+    pthread_mutex_lock(&link->mutex);
+    while (!link->answered)
+        pthread_cond_wait(&link->changed, &link->mutex);
+    link->answered = false;
+    struct order order = link->answer;
+    pthread_mutex_unlock(&link->mutex);
     return order;
 }
 
-struct order link_receive(struct link *link) {
-    return link->mailbox ? mailbox_wait(link->mailbox) : wait_for_message(link);
+bool link_goes_on(void *context) {
+    struct link *link = context;
+    atomic_fetch_add_explicit(&link->steps, 1, memory_order_relaxed);
+    return !atomic_load(&link->cancelled);
 }
 
-bool link_cancelled(struct link *link) {
-    int arrived = 0;
-    pass_on_signal(link);
-    if (clock_now() - link->told > ALIVE_SECONDS)
-        link_say(link, REPORT_ALIVE, NULL, NULL);
-    if (!link->mailbox)
-        MPI_Iprobe(0, TAG_CANCEL, MPI_COMM_WORLD, &arrived, MPI_STATUS_IGNORE);
-    if (arrived) {
-        MPI_Recv(NULL, 0, MPI_BYTE, 0, TAG_CANCEL, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
-        atomic_store(&link->cancelled, true);
-    }
-    return atomic_load(&link->cancelled);
+int link_start(struct link *link, void *(*draw)(void *context), void *context, struct error *error) {
+    return thread_start(&link->drawing, 0, draw, context, error);
 }
+
+struct report *link_take(struct link *link) {
+    pthread_mutex_lock(&link->mutex);
+    struct report *report = link->first;
+    if (report)
+        link->first = report->next;
+    pthread_mutex_unlock(&link->mutex);
+    return report;
+}
+
+void link_order(struct link *link, const struct order *order) {
+    atomic_store(&link->cancelled, order->kind == ORDER_CANCEL);
+    if (order->kind == ORDER_CANCEL)
+        return;
+    pthread_mutex_lock(&link->mutex);
+    link->answer = *order;
+    link->answered = true;
+    pthread_cond_broadcast(&link->changed);
+    pthread_mutex_unlock(&link->mutex);
+}
+
+uint64_t link_progress(const struct link *link) {
+    struct timespec used = {0};
+    clockid_t clock;
+    if (!pthread_getcpuclockid(link->drawing, &clock))
+        clock_gettime(clock, &used);
+    return atomic_load(&link->steps) + (uint64_t)used.tv_sec * 1000 + (uint64_t)used.tv_nsec / 1000000;
+}
+
+void link_pause(double quiet) { clock_pause(fmin(fmax(quiet / 100, 50e-6), 2e-3)); }

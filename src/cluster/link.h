@@ -1,88 +1,90 @@
-/* The line between a drawing rank and the coordinator: MPI messages, or on rank 0 itself a mailbox between two threads.
- */
+/* Between the two threads of a rank: the one that draws and the main one, which alone may call MPI and so carries what
+ * the other has to say. The main thread is never busy for long, whatever the drawing thread does. No MPI in here. */
 #ifndef LINK_H
 #define LINK_H
 
 #include "filteratlas/atlas/store.h"
 #include "filteratlas/base/error.h"
+#include "filteratlas/cluster/coordinator.h"
 #include "filteratlas/cluster/schedule.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 
-/* What the coordinator wants a rank to do. Plain data. */
-struct order {
-    enum { ORDER_END, ORDER_DRAW, ORDER_PUBLISH } kind;
-    struct unit unit; /* to draw; of ORDER_PUBLISH only the layer counts */
-};
-
-/* What a drawing rank has to say. */
-enum report_kind {
-    REPORT_READY,     /* asks for an order */
-    REPORT_FILTER,    /* a filter is drawn: head, trace, PNG file */
-    REPORT_DONE,      /* the unit is complete */
-    REPORT_PUBLISHED, /* the layer's files are made: a line for people in the body */
-    REPORT_FAILED,    /* the order could not be carried out: error */
-    REPORT_ALIVE,     /* a sign of life */
-    REPORT_SIGNAL     /* the rank was asked to stop: signal */
-};
-
+/* What a rank has to say: an event of coordinator.h about it, in `kind`, with what belongs to it. Plain data. */
 struct report {
-    enum report_kind kind;
+    enum event_kind kind; /* EVENT_READY ... EVENT_SIGNAL */
     struct unit unit;
     struct store_filter filter;
-    int iterations;  /* losses behind the head */
-    size_t png_size; /* bytes behind the losses: of the PNG file, 0 for a dead filter, or of the line */
-    int signal;
+    int iterations;    /* losses behind the head */
+    size_t size;       /* bytes behind the losses: of the PNG file, 0 for a dead filter, or of a line for people */
+    int signal;        /* of EVENT_SIGNAL */
+    uint64_t progress; /* of EVENT_ALIVE */
+    double seconds_per_cost; /* of EVENT_READY */
+    double waited;           /* of EVENT_READY */
     struct error error;
-    char body[]; /* float [iterations], then the PNG file */
+    struct report *next; /* in a list */
+    char body[];         /* float [iterations], then the bytes */
 };
 
 /* A report with room for its body; the caller frees it. NULL without memory. */
-struct report *report_make(enum report_kind kind, const struct unit *unit, int iterations, size_t png_size);
+struct report *report_make(enum event_kind kind, const struct unit *unit, int iterations, size_t size);
+
+/* All of it, head and body. */
 size_t report_size(const struct report *report);
 
-/* Mailbox between rank 0's two threads; one report and one answer at a time. */
-struct mailbox {
+/* Frees a whole list. */
+void report_free_all(struct report *first);
+
+struct link {
     pthread_mutex_t mutex;
     pthread_cond_t changed;
-    struct report *report; /* NULL: empty */
+    struct report *first, *last; /* sent and not taken yet */
     bool answered;
     struct order answer;
-};
-
-void mailbox_init(struct mailbox *mailbox);
-void mailbox_destroy(struct mailbox *mailbox);
-
-/* Coordinator's side of the mailbox: takes the report if there is one, which the caller frees; gives the answer. */
-struct report *mailbox_take(struct mailbox *mailbox);
-void mailbox_answer(struct mailbox *mailbox, const struct order *order);
-
-/* The drawing rank's end. */
-struct link {
-    struct mailbox *mailbox; /* NULL for MPI */
+    pthread_t drawing;
     atomic_bool cancelled;
-    int signal;  /* the last one reported */
-    double told; /* when the last report was sent, seconds of the monotonic clock */
+    atomic_ulong steps; /* of the work in hand */
 };
 
-/* Sends and frees a report. */
+void link_init(struct link *link);
+void link_destroy(struct link *link);
+
+/* The drawing thread's side -----------------------------------------------------------------------------------------
+ */
+
+/* Sends a report, which is the link's from then on. */
 void link_send(struct link *link, struct report *report);
 
 /* Sends a report without a body. */
-void link_say(struct link *link, enum report_kind kind, const struct unit *unit, const struct error *error);
+void link_say(struct link *link, enum event_kind kind, const struct unit *unit, const struct error *error);
 
-/* Waits for the answer to REPORT_READY. */
+/* Waits for the answer to EVENT_READY. */
 struct order link_receive(struct link *link);
 
-/* To be called often while drawing: gives a sign of life now and then, passes on a signal, and tells whether the
- * coordinator has called the drawing off. */
-bool link_cancelled(struct link *link);
+/* To be called often while at work, as an interrupt's question: false when the work has been called off. */
+bool link_goes_on(void *link);
 
-enum { TAG_REPORT = 1, TAG_ORDER, TAG_CANCEL };
+/* The main thread's side --------------------------------------------------------------------------------------------
+ */
 
-/* Sleeps between two polls. */
-void link_pause(void);
+/* Starts the drawing thread. */
+int link_start(struct link *link, void *(*draw)(void *context), void *context, struct error *error);
+
+/* The next report, which the caller frees; NULL if there is none. */
+struct report *link_take(struct link *link);
+
+/* Hands over an order. ORDER_CANCEL takes effect at once; it is forgotten with the next order. */
+void link_order(struct link *link, const struct order *order);
+
+/* A number that changes while the drawing thread gets on: steps of its work, and the milliseconds of its processor
+ * time, since the step of a huge picture takes long. */
+uint64_t link_progress(const struct link *link);
+
+/* Sleeps between two looks, when nothing has happened for `quiet` seconds: for a hundredth of that, so that what comes
+ * next is late by no more, but for 0.05 to 2 ms, so that looking costs next to nothing. */
+void link_pause(double quiet);
 
 #endif

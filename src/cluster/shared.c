@@ -110,9 +110,12 @@ static bool open_window(const struct cluster *cluster, size_t size, struct share
     int failed = !shared->window, anywhere;
     MPI_Allreduce(&failed, &anywhere, 1, MPI_INT, MPI_MAX, node);
     if (!anywhere) {
+        MPI_Errhandler usual;
+        MPI_Comm_get_errhandler(node, &usual);
         MPI_Comm_set_errhandler(node, MPI_ERRORS_RETURN);
         failed = MPI_Win_allocate_shared(mine, 1, MPI_INFO_NULL, node, &base, &shared->window->window) != MPI_SUCCESS;
-        MPI_Comm_set_errhandler(node, MPI_ERRORS_ARE_FATAL);
+        MPI_Comm_set_errhandler(node, usual);
+        MPI_Errhandler_free(&usual);
         MPI_Allreduce(&failed, &anywhere, 1, MPI_INT, MPI_MAX, node);
     }
     if (anywhere) {

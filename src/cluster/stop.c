@@ -36,6 +36,13 @@ const char *stop_signal_name(int signal) {
     }
 }
 
+int stop_error(const char *reason, struct error *error) {
+    return error_set(error, STATUS_STOPPED,
+                     "%s: stopped before the atlas was complete, nothing finished is lost; run the same command again "
+                     "to go on",
+                     reason);
+}
+
 /* "... EndTime=2026-01-31T12:00:00 ..." in what `scontrol show job` prints, local time; INFINITY for the "Unknown" of a
  * job without a limit, as Slurm before 22.05 has it; 0 if there is no such time. */
 static double parse_end_time(const char *text) {

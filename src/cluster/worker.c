@@ -8,8 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool goes_on(void *link) { return !link_cancelled(link); }
-
 /* What the store keeps of a result. A picture whose way through the network left the range of single precision shows
  * nothing of the filter: there is none of it, and its loss says why. */
 static struct store_filter describe(const struct drawing *drawing, const struct ascent_result *result, double seconds) {
@@ -40,7 +38,7 @@ static int send_result(const struct drawing *drawing, const struct unit *unit, c
     const struct store_filter filter = describe(drawing, result, seconds);
     int status = filter.dead ? STATUS_OK : encode(drawing, unit->layer, result, &filter, &png, &size, error);
     int iterations = drawing->trace ? result->iterations : 0;
-    struct report *report = status ? NULL : report_make(REPORT_FILTER, unit, iterations, size);
+    struct report *report = status ? NULL : report_make(EVENT_FILTER, unit, iterations, size);
     if (!status && !report)
         status = error_memory(error, (double)size, "sending a picture");
     if (!status) {
@@ -55,9 +53,9 @@ static int send_result(const struct drawing *drawing, const struct unit *unit, c
 }
 
 static int draw_unit(const struct drawing *drawing, const struct unit *unit, struct link *link, struct error *error) {
-    int filters[SCHEDULE_MAX_BATCH], count = unit_filters(unit, drawing->batch, filters);
-    struct ascent_result results[SCHEDULE_MAX_BATCH];
-    const struct interrupt interrupt = {goes_on, link};
+    int filters[ASCENT_MAX_BATCH], count = unit_filters(unit, drawing->batch, filters);
+    struct ascent_result results[ASCENT_MAX_BATCH];
+    const struct interrupt interrupt = {link_goes_on, link};
     double start = clock_now();
     int status = ascent_draw(drawing->ascent, unit->layer, filters, count, &interrupt, results, error);
     double seconds = (clock_now() - start) / count;
@@ -68,11 +66,11 @@ static int draw_unit(const struct drawing *drawing, const struct unit *unit, str
 
 static int publish_layer(const struct drawing *drawing, const struct unit *unit, struct link *link,
                          struct error *error) {
-    const struct interrupt interrupt = {goes_on, link};
+    const struct interrupt interrupt = {link_goes_on, link};
     const char *layer = drawing->net->layer[unit->layer].name;
     struct text line = {0};
     int status = drawing->publish(drawing->context, layer, &interrupt, &line, error);
-    struct report *report = status ? NULL : report_make(REPORT_PUBLISHED, unit, 0, line.size + 1);
+    struct report *report = status ? NULL : report_make(EVENT_PUBLISHED, unit, 0, line.size + 1);
     if (!status && !report)
         status = error_memory(error, (double)line.size, "a report");
     if (report) {
@@ -83,17 +81,42 @@ static int publish_layer(const struct drawing *drawing, const struct unit *unit,
     return status;
 }
 
+static int publish_tables(const struct drawing *drawing, const struct unit *unit, struct link *link,
+                          struct error *error) {
+    (void)unit;
+    const struct interrupt interrupt = {link_goes_on, link};
+    int status = drawing->publish_tables(drawing->context, &interrupt, error);
+    if (!status)
+        link_say(link, EVENT_PUBLISHED, NULL, NULL);
+    return status;
+}
+
+static void ask(struct link *link, double seconds_per_cost, double waited) {
+    struct report *report = report_make(EVENT_READY, NULL, 0, 0);
+    if (!report)
+        abort(); /* as link_say */
+    report->seconds_per_cost = seconds_per_cost;
+    report->waited = waited;
+    link_send(link, report);
+}
+
 void worker_run(const struct drawing *drawing, struct link *link) {
+    static int (*const carry_out[])(const struct drawing *, const struct unit *, struct link *, struct error *) = {
+        [ORDER_DRAW] = draw_unit, [ORDER_PUBLISH] = publish_layer, [ORDER_TABLES] = publish_tables};
+    const struct interrupt interrupt = {link_goes_on, link};
+    double speed = drawing->measure ? drawing->measure(drawing->context, &interrupt) : 0, waited = 0;
     struct error error;
     for (;;) {
-        link_say(link, REPORT_READY, NULL, NULL);
+        double asked = clock_now();
+        ask(link, speed, waited);
         struct order order = link_receive(link);
+        waited = order.kind == ORDER_DRAW ? clock_now() - asked : 0;
         if (order.kind == ORDER_END)
-            return;
-        bool draws = order.kind == ORDER_DRAW;
-        if ((draws ? draw_unit : publish_layer)(drawing, &order.unit, link, &error))
-            link_say(link, REPORT_FAILED, &order.unit, &error);
-        else if (draws)
-            link_say(link, REPORT_DONE, &order.unit, NULL);
+            break;
+        if (carry_out[order.kind](drawing, &order.unit, link, &error))
+            link_say(link, EVENT_FAILED, &order.unit, &error);
+        else if (order.kind == ORDER_DRAW)
+            link_say(link, EVENT_DONE, &order.unit, NULL);
     }
+    link_say(link, EVENT_ENDED, NULL, NULL);
 }

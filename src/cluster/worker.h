@@ -1,5 +1,4 @@
-/* What every rank does in a run: ask for orders, draw units and send the
- * pictures, publish layers. */
+/* What every rank's drawing thread does in a run: ask for orders, draw units and send the pictures, publish layers. */
 #ifndef WORKER_H
 #define WORKER_H
 

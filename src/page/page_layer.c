@@ -10,7 +10,6 @@
 #include "thumbnail.h"
 
 #include <errno.h>
-#include <ftw.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -211,24 +210,12 @@ static int fill_folder(const struct store *store, const struct store_layer *laye
     return status;
 }
 
-static int remove_entry(const char *path, const struct stat *found, int type, struct FTW *position) {
-    (void)found, (void)type, (void)position;
-    return remove(path);
-}
-
-static int remove_folder(const char *path, struct error *error) {
-    if (nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS) && errno != ENOENT)
-        return error_set(error, STATUS_FAILURE, "%s: cannot be removed: %s; remove it and run the command again", path,
-                         strerror(errno));
-    return STATUS_OK;
-}
-
 /* Puts the new folder (NULL: none) in the place of the old one. */
 static int replace_folder(const char *page, const char *layer, const char *part, struct error *error) {
     char path[DURABLE_PATH_SIZE], old[DURABLE_PATH_SIZE];
     snprintf(path, sizeof path, "%s/%s", page, layer);
     snprintf(old, sizeof old, "%s/.%s.old", page, layer);
-    int status = remove_folder(old, error);
+    int status = durable_remove_folder(old, error);
     if (!status && rename(path, old) && errno != ENOENT)
         status = error_set(error, STATUS_FAILURE, "%s: cannot be renamed: %s; remove it and run the command again",
                            path, strerror(errno));
@@ -236,7 +223,7 @@ static int replace_folder(const char *page, const char *layer, const char *part,
         status = durable_publish(path, error);
     if (!status)
         status = durable_sync_folder(page, error);
-    return status ? status : remove_folder(old, error);
+    return status ? status : durable_remove_folder(old, error);
 }
 
 int page_write_layer(const struct store *store, const struct store_layer *layer, const struct interrupt *interrupt,
@@ -250,7 +237,7 @@ int page_write_layer(const struct store *store, const struct store_layer *layer,
     if (!status)
         status = durable_make_folder(page, error);
     if (!status)
-        status = remove_folder(making.folder, error);
+        status = durable_remove_folder(making.folder, error);
     if (!status && making.count) {
         status = durable_make_folder(making.folder, error);
         if (!status)
@@ -260,7 +247,7 @@ int page_write_layer(const struct store *store, const struct store_layer *layer,
         status = replace_folder(page, layer->name, making.count ? making.folder : NULL, error);
     if (status) {
         struct error ignored; /* the first one counts; what can't be removed now is removed next time */
-        remove_folder(making.folder, &ignored);
+        durable_remove_folder(making.folder, &ignored);
     }
     free(making.live);
     return status;

@@ -167,6 +167,19 @@ check "plan: a selection has its filters alone" layers_hold "$TEMPORARY/plan" 9 
 check "plan: units that are wanted in part add up" layers_hold "$TEMPORARY/plan" $((13 * 11)) 13
 check "plan: slices of units that are wanted in part add up" slices_hold "$TEMPORARY/plan" 3
 
+# disk MILLISECONDS: whether plan finds that a disk with such flushes limits 64 ranks.
+disk() {
+    mkdir "$TEMPORARY/disk$1"
+    FAULTS_FSYNC=$1 LD_PRELOAD=$BUILD/tests/faults.so "$FILTERATLAS" plan --weights "$WEIGHTS" --speed 300 --ranks 64 --size 64 --upscaling-steps 1 \
+        --out "$TEMPORARY/disk$1/atlas" >"$TEMPORARY/plan"
+    grep -q '^ *64 ranks: .*the disk limits it' "$TEMPORARY/plan"
+}
+check "plan: a disk whose flushes take 50 ms limits 64 ranks that draw small pictures" disk 50
+check "plan: what it measured of the disk" grep -Eq '^Commits, measured at .*/atlas: 0\.[0-9]+ s, and [0-9]+ pictures a second' "$TEMPORARY/plan"
+check "plan: the measurement leaves nothing behind" test -z "$(ls -A "$TEMPORARY/disk50")"
+expect "plan: a folder where nothing can be written" 2 '/proc: nothing can be written there' \
+    "$FILTERATLAS" plan --weights "$WEIGHTS" --speed 300 --out /proc/atlas
+
 # seconds SPEED: what plan expects of one rank.
 seconds() { "$FILTERATLAS" plan --weights "$WEIGHTS" --speed "$1" | awk '$2 == "rank:" { print $3 }'; }
 check "plan: twice the speed takes half the time" awk "BEGIN { exit !(($(seconds 100) / $(seconds 200) - 2)^2 < 0.01) }"
@@ -244,13 +257,3 @@ check "the file is not touched" test "$(cat "$TEMPORARY/file")" = precious
 expect "stitch of a layer that was not drawn" 2 '^filteratlas: .*block3_conv1: ' \
     "$FILTERATLAS" stitch --out "$ATLAS" --layers block3_conv1
 expect "stitch without --out" 2 '^filteratlas: .*--out' "$FILTERATLAS" stitch
-
-# The README's table -------------------------------------------------------------------------------------------------
-what="README.md has the table of options that the program prints"
-if [ -e "$HERE/README.md" ]; then
-    sed -n '/<!-- options -->/,/<!-- \/options -->/{//!p}' "$HERE/README.md" | grep -v '^$' >"$TEMPORARY/table"
-    "$FILTERATLAS" --options-markdown | grep -v '^$' >"$TEMPORARY/wanted"
-    check "$what" diff "$TEMPORARY/table" "$TEMPORARY/wanted"
-else
-    pass "$what # skip no README.md yet"
-fi

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What make install puts beside the program: the manual page and bash's completion.
+# What make install puts beside the program: the manual's pages and bash's completion.
 # shellcheck source=tests/harness.sh disable=SC1091,SC2016,SC2034
 . "$(dirname "$0")/../harness.sh"
 
@@ -13,14 +13,48 @@ install_below() { make -C "$HERE" BUILD="${BUILD#"$HERE"/}" "$@" install; }
 check "make install" install_below PREFIX="$PLACE"
 check "the program runs from there" "$PLACE/bin/filteratlas" --version
 check "make install below DESTDIR" install_below PREFIX=/usr DESTDIR="$TEMPORARY/package"
+PAGES=(man1/filteratlas.1 man5/filteratlas-formats.5 man7/filteratlas-benchmark.7 man7/filteratlas-jobs.7 man7/filteratlas-recipes.7)
 check "nothing of it lies elsewhere" test "$(cd "$TEMPORARY/package" && find . -type f | sort | tr '\n' ' ')" = \
-    "./usr/bin/filteratlas ./usr/share/bash-completion/completions/filteratlas ./usr/share/man/man1/filteratlas.1 "
+    "./usr/bin/filteratlas ./usr/share/bash-completion/completions/filteratlas $(printf './usr/share/man/%s ' "${PAGES[@]}")"
 
-# The manual page ----------------------------------------------------------------------------------------------------
+# The manual's pages --------------------------------------------------------------------------------------------------
+# clean COMMAND...: it succeeds without a word.
+clean() {
+    local status
+    "$@" >/dev/null 2>"$TEMPORARY/err"; status=$?
+    cat "$TEMPORARY/err"
+    [ "$status" -eq 0 ] && [ ! -s "$TEMPORARY/err" ]
+}
+# linted PAGE: mandoc warns of nothing but the date, which would make every build another.
+linted() { ! mandoc -T lint -W warning "$1" | grep -v 'missing date'; }
+# known PAGE: `whatis` finds its one line.
+known() { lexgrog "$1" | grep -q "\"$(basename "${1%.*}") - [a-z]"; }
+# leads PAGE: the pages of ours that it names are installed.
+leads() {
+    local name section
+    while IFS='()' read -r name section _; do
+        [ -e "$PLACE/share/man/man$section/$name.$section" ] || { echo "$name($section)"; return 1; }
+    done < <(grep -oE 'filteratlas[a-z-]*\([0-9]\)' "$1" | grep .)
+}
+for name in "${PAGES[@]}"; do
+    page=$PLACE/share/man/$name
+    if command -v groff >/dev/null; then
+        check "$name is formatted without a warning" clean groff -t -man -Tutf8 -ww "$page"
+        groff -t -man -Tascii -P-cbou -rLL=78n "$page" >"$TEMPORARY/page"
+        check "$name fits 80 columns" awk 'length > 80 { exit 1 }' "$TEMPORARY/page"
+        check "$name names pages that are there" leads "$TEMPORARY/page"
+        check "$name names other pages" grep -q '^SEE ALSO' "$TEMPORARY/page"
+    else
+        pass "$name is formatted without a warning # SKIP needs groff"
+    fi
+    if command -v mandoc >/dev/null; then check "$name is what mandoc likes" linted "$page"
+    else pass "$name is what mandoc likes # SKIP needs mandoc"; fi
+    if command -v lexgrog >/dev/null; then check "whatis will know $name" known "$page"
+    else pass "whatis will know $name # SKIP needs man-db"; fi
+done
+
 helps() { for command in render plan inspect stitch; do "$FILTERATLAS" "$command" --help; done; }
 if command -v groff >/dev/null; then
-    groff -man -Tutf8 -ww "$PAGE" >"$TEMPORARY/page" 2>"$TEMPORARY/err"; status=$?
-    check "the page is formatted without a warning" test "$status$(cat "$TEMPORARY/err")" = 0
     groff -man -Tascii -P-cbou "$PAGE" >"$TEMPORARY/page"
     helps | grep -oE '^  (-[a-z], )?--[a-z0-9-]+' | sed 's/.*--/--/' | sort -u >"$TEMPORARY/options"
     check "there are options in the help" test "$(wc -l <"$TEMPORARY/options")" -ge 20
@@ -33,7 +67,7 @@ if command -v groff >/dev/null; then
         check "exit status $status has its paragraph" grep -Eq "^ +$status +[A-Z]" "$TEMPORARY/page"
     done
 else
-    pass "the page is formatted without a warning # SKIP needs groff"
+    pass "every option has its paragraph # SKIP needs groff"
 fi
 
 # Help on a terminal of 80 columns ------------------------------------------------------------------------------------

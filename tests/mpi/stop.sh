@@ -207,6 +207,21 @@ check "--time-limit auto with the end in 12 s: status 75, not $status" test $sta
 check "--time-limit auto with the end in 12 s: in time ($took ms)" test $took -lt 12000
 unset SLURM_JOB_END_TIME
 
+# So do weights on a file system that hardly answers: each read takes half a minute here.
+for number in 0 1; do
+    FAULTS_READ=30000 LD_PRELOAD=$BUILD/tests/faults.so start 2 unread "${QUICK[@]}"
+    for _ in $(seq 100); do [ "$(pgrep -c -P "$launcher" filteratlas)" -lt 2 ] || break; sleep 0.05; done
+    sleep 1
+    kill -INT "$(rank $number)"; began=$(date +%s%N)
+    ended 60; status=$?
+    check "SIGINT to rank $number while the weights are read: status 75, not $status" test $status -eq 75
+    check "SIGINT to rank $number while the weights are read: in time ($took ms)" test $took -lt 10000
+done
+FAULTS_READ=30000 LD_PRELOAD=$BUILD/tests/faults.so start 2 unread "${QUICK[@]}" --time-limit 0:03
+ended 60; status=$?
+check "--time-limit while the weights are read: status 75, not $status, in time ($took ms)" test $status -eq 75 -a $took -lt 15000
+completes unread 2 "a run whose weights were not read"
+
 # Files of layers take a while, too: large pictures, soon drawn.
 FILES=(--weights "$WEIGHTS" --size 400 --upscaling-steps 1 --upscaling-factor 4 --epochs 1 --dead leak --layers 'block[345]_*' --filters 0:32)
 start 2 files "${FILES[@]}"; ended 120; status=$?

@@ -6,6 +6,8 @@
  *   FAULTS_DO=...      exit: the process ends before the call, as if the power went; exit-after: right after it;
  *                      short: a write writes half of what it should; ENOSPC, EDQUOT, EIO, EROFS: it fails with that
  *   FAULTS_STAYS=1     an error comes back with every later call, as on a full disk, not this once
+ *   FAULTS_FSYNC=MS    every fsync takes so many milliseconds longer, as on a busy or parallel file system
+ *   FAULTS_READ=MS     so does every read of a file named *.h5
  *
  * Counted are open with O_CREAT, then write, pwrite and close, fsync, mkdir, rename, link, unlink of a file that is
  * there; of streams (libpng's) fopen, fwrite, fflush and fclose, since glibc writes them by calls that can't be caught.
@@ -21,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { DESCRIPTORS = 4096, CRASHED = 99 };
@@ -154,9 +157,35 @@ ssize_t pwrite(int descriptor, const void *bytes, size_t size, off_t offset) {
     return count;
 }
 
+/* Sleeps for the milliseconds in an environment variable. */
+static void wait_for_disk(const char *variable) {
+    const char *milliseconds = getenv(variable);
+    long delay = milliseconds ? atol(milliseconds) : 0;
+    nanosleep(&(struct timespec){delay / 1000, delay % 1000 * 1000000}, NULL);
+}
+
 int fsync(int descriptor) {
+    wait_for_disk("FAULTS_FSYNC");
     struct fault fault = meet("fsync", path_of(descriptor));
     return fault.error ? fail_with(fault.error) : finish(fault, REAL(fsync)(descriptor));
+}
+
+static void wait_for_read(int descriptor) {
+    char link[64], path[4096];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", descriptor);
+    ssize_t length = readlink(link, path, sizeof path);
+    if (length > 3 && !memcmp(path + length - 3, ".h5", 3))
+        wait_for_disk("FAULTS_READ");
+}
+
+ssize_t read(int descriptor, void *bytes, size_t size) {
+    wait_for_read(descriptor);
+    return REAL(read)(descriptor, bytes, size);
+}
+
+ssize_t pread(int descriptor, void *bytes, size_t size, off_t offset) {
+    wait_for_read(descriptor);
+    return REAL(pread)(descriptor, bytes, size, offset);
 }
 
 int close(int descriptor) {

@@ -1,4 +1,4 @@
-/* The command line: defaults, every option, what is refused and how, job.txt's entries, help and the README's table. */
+/* The command line: defaults, every option, what is refused and how, job.txt's entries, help and the manual's table. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -75,7 +75,7 @@ static void defaults_are_the_originals(void **state) {
     assert_true(o->seed == 0);
     assert_int_equal(o->rescale, 0);
     assert_int_equal(o->channels, 0);
-    assert_true(o->batch >= 1 && o->batch <= SCHEDULE_MAX_BATCH);
+    assert_true(o->batch >= 1 && o->batch <= ASCENT_MAX_BATCH);
     assert_int_equal(o->dead.what, DEAD_SKIP);
     assert_int_equal(o->dead.retries, 0);
     assert_int_equal(o->objective, 0);

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "filteratlas/cluster/schedule.h"
+#include "filteratlas/cluster/simulate.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -69,7 +70,7 @@ static void count_filters(const struct unit_list *list, int batch, int times[VGG
     memset(times, 0, sizeof(int[VGG_MAX_LAYERS][MOST_FILTERS]));
     for (int u = 0; u < list->count; u++) {
         const struct unit *unit = &list->unit[u];
-        int filters[SCHEDULE_MAX_BATCH], count = unit_filters(unit, batch, filters);
+        int filters[ASCENT_MAX_BATCH], count = unit_filters(unit, batch, filters);
         assert_true(count > 0 && count <= batch);
         for (int i = 0; i < count; i++) {
             assert_int_equal(filters[i] / batch, unit->index);
@@ -105,7 +106,7 @@ static void a_unit_keeps_its_number_whatever_is_selected(void **state) {
     assert_int_equal(list.count, 1);
     assert_int_equal(list.unit[0].layer, 7);
     assert_int_equal(list.unit[0].index, 129 / 8);
-    int filters[SCHEDULE_MAX_BATCH];
+    int filters[ASCENT_MAX_BATCH];
     assert_int_equal(unit_filters(&list.unit[0], 8, filters), 1);
     assert_int_equal(filters[0], 129);
     unit_list_free(&list);
@@ -113,7 +114,7 @@ static void a_unit_keeps_its_number_whatever_is_selected(void **state) {
 
 static void unit_filters_reach_the_last_bit(void **state) {
     (void)state;
-    int filters[SCHEDULE_MAX_BATCH];
+    int filters[ASCENT_MAX_BATCH];
     const struct unit full = {.index = 2, .wanted = UINT64_MAX}, ends = {.index = 1, .wanted = 1 | (uint64_t)1 << 63};
     assert_int_equal(unit_filters(&full, 64, filters), 64);
     for (int i = 0; i < 64; i++)
@@ -129,7 +130,7 @@ static void a_unit_costs_what_its_wanted_filters_cost(void **state) {
     struct ascent_job job = small_job();
     struct unit_list list = make_list(8, some);
     for (int u = 0; u < list.count; u++) {
-        int filters[SCHEDULE_MAX_BATCH], count = unit_filters(&list.unit[u], 8, filters);
+        int filters[ASCENT_MAX_BATCH], count = unit_filters(&list.unit[u], 8, filters);
         double wanted = count * vgg_filter_flops(&net, list.unit[u].layer, &job.octaves, EPOCHS);
         assert_true(fabs(list.unit[u].flops - wanted) <= 1e-9 * wanted);
     }
@@ -405,8 +406,9 @@ static void a_simulated_run_keeps_the_ranks_busy(void **state) {
         for (int dying = 0; dying < 2; dying++) {
             struct simulation run;
             struct error error;
-            assert_int_equal(
-                schedule_simulate(&list, ranks[i], dying ? as_filters_die : as_planned, NULL, &run, &error), STATUS_OK);
+            const struct simulated_run plan = {&list, ranks[i], dying ? as_filters_die : as_planned,
+                                               .picture_bytes = 1e5};
+            assert_int_equal(simulate(&plan, &run, &error), STATUS_OK);
             assert_true(run.seconds >= run.busy / ranks[i] * (1 - 1e-9));
             assert_true(run.seconds <= run.busy / ranks[i] * (dying ? 1.15 : 1.05));
             assert_true(run.pieces >= list.count);

@@ -5,12 +5,10 @@
 #include "filteratlas/ascent/ascent.h"
 #include "filteratlas/model/vgg.h"
 
-enum { COST_MAX_BATCH = 64 };
-
 /* Seconds, on the core the rule was fitted to, for drawing `count` filters of a layer together: [layer][count]. Another
  * core differs by a factor that hardly depends on layer and count. */
 struct costs {
-    double seconds[VGG_MAX_LAYERS][COST_MAX_BATCH + 1];
+    double seconds[VGG_MAX_LAYERS][ASCENT_MAX_BATCH + 1];
 };
 
 /* For live filters: a filter that dies on the way costs less. */

@@ -35,6 +35,9 @@ bool durable_is_unsupported(int code);
 int durable_sync_folder(const char *folder, struct error *error);
 int durable_sync_above(const char *path, struct error *error);
 
+/* Removes a folder with all that is in it; one that isn't there is fine. */
+int durable_remove_folder(const char *path, struct error *error);
+
 /* All of it in one: the file at path has these bytes, or what it had before. */
 int durable_write(const char *path, const void *bytes, size_t size, struct error *error);
 

@@ -1,8 +1,10 @@
 /* The heart of a run: every rank draws units, rank 0 hands them out and keeps what comes back.
  *
- * On rank 0 the main thread coordinates; it polls, sleeping a few milliseconds in between, so that it costs no core,
- * and a second thread draws. MPI is called from main threads alone (MPI_THREAD_FUNNELED). Pictures travel one by one,
- * as the bytes of their PNG file, compressed by the rank that drew them. */
+ * On every rank a second thread draws, and the main thread carries messages; it polls, sleeping in between, so that it
+ * costs no core. MPI is called from main threads alone (MPI_THREAD_FUNNELED). So a rank answers within milliseconds
+ * whatever it draws, and one that does not answer stands still. On rank 0 the main thread also coordinates; further
+ * threads write to the disk. Pictures travel one by one, as the bytes of their PNG file, compressed by the rank that
+ * drew them. */
 #ifndef FILTERATLAS_DISTRIBUTE_H
 #define FILTERATLAS_DISTRIBUTE_H
 
@@ -11,6 +13,7 @@
 #include "filteratlas/base/error.h"
 #include "filteratlas/base/text.h"
 #include "filteratlas/cluster/cluster.h"
+#include "filteratlas/cluster/coordinator.h"
 #include "filteratlas/cluster/schedule.h"
 
 /* What every rank needs for drawing. */
@@ -22,19 +25,17 @@ struct drawing {
     bool trace;
     char job_digest[SHA256_HEX_SIZE];
     char kernels[STORE_KERNELS_SIZE]; /* this rank's, for the records of what it draws */
+    double silence;                   /* seconds after which a rank that says nothing is lost */
+    /* How fast this rank is, in seconds for a nominal one of cost.h: asked before the first order, where a run has a
+     * time limit, so that the first unit's time is known, too. 0: unknown. NULL: not asked. */
+    double (*measure)(const void *context, const struct interrupt *interrupt);
     /* Makes the files of a finished layer from the store: called on ranks of rank 0's node alone, which see it. Asks
      * the interrupt now and then and ends with STATUS_STOPPED if that says so. *line gets what a person should read. */
     int (*publish)(const void *context, const char *layer, const struct interrupt *interrupt, struct text *line,
                    struct error *error);
+    /* The same for the files of all layers together, on rank 0. */
+    int (*publish_tables)(const void *context, const struct interrupt *interrupt, struct error *error);
     const void *context;
-};
-
-/* When to stop before all is drawn. Times in seconds of the monotonic clock. */
-struct stop_rules {
-    double deadline; /* nothing is drawn any more after that; INFINITY for none */
-    double grace;    /* how long units in flight may go on after a signal; negative: 1 s after SIGTERM, else for ever */
-    double silence;  /* a rank that is not heard of for so long at its work is taken for lost */
-    const char *file; /* when a file of this name appears, it is removed and the run stops */
 };
 
 /* What only rank 0 needs. */
@@ -43,15 +44,20 @@ struct coordination {
     struct schedule *schedule;
     const struct store *store;
     bool publish[VGG_MAX_LAYERS]; /* layers whose files are made as soon as all that is wanted of them is drawn */
-    /* Called on rank 0's main thread for every filter that came in, and with NULL at least every 100 ms. */
+    size_t queue_bytes;           /* of pictures that may wait for the disk before ranks must wait, too */
+    /* All called on rank 0's main thread. For every filter that came in, and with NULL at least every 100 ms; when only
+     * the files of all layers are left to make, after which progress is not called any more; for a line in the log. */
     void (*progress)(void *context, const char *layer, const struct store_filter *filter);
+    void (*drawn)(void *context);
+    void (*say)(void *context, const char *line);
     void *context;
-    struct text *lines; /* [VGG_MAX_LAYERS] out: what publish had to say of each layer */
+    struct text *lines;                  /* [VGG_MAX_LAYERS] out: what publish had to say of each layer */
+    struct coordinator_account *account; /* out: where the ranks' time went */
 };
 
 /* Draws everything in the schedule, commits it to the store, and publishes layers: on whichever rank of rank 0's node
- * is free first, several at once and while others draw. Collective; coordination is NULL but on rank 0. The same status
- * on all ranks; on a failure, what was committed before stays. */
+ * is free first, several at once and while others draw; then the files of all layers. Collective; coordination is NULL
+ * but on rank 0. The same status on all ranks; on a failure, what was committed before stays. */
 int distribute(const struct cluster *cluster, const struct drawing *drawing, const struct coordination *coordination,
                struct error *error);
 

@@ -1,5 +1,4 @@
-/* Who draws what: units of work, and their division into one slice per rank. No MPI in here: `plan` runs this code too.
- */
+/* Who draws what: units of work, and their division into one slice per rank. */
 #ifndef FILTERATLAS_SCHEDULE_H
 #define FILTERATLAS_SCHEDULE_H
 
@@ -10,8 +9,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { SCHEDULE_MAX_BATCH = COST_MAX_BATCH };
-
 /* Unit `index` of a layer holds the filters index * batch ... index * batch + batch - 1. Plain data. */
 struct unit {
     int layer;
@@ -21,7 +18,7 @@ struct unit {
     double cost;     /* nominal seconds for drawing them together, cost.h */
 };
 
-/* The wanted filters of a unit, rising, into filters[SCHEDULE_MAX_BATCH]; returns their number. */
+/* The wanted filters of a unit, rising, into filters[ASCENT_MAX_BATCH]; returns their number. */
 int unit_filters(const struct unit *unit, int batch, int *filters);
 
 struct unit_list {
@@ -41,7 +38,7 @@ int unit_list_largest(const struct unit_list *list);
 /* Which filters are wanted: wanted(context, layer, filter). */
 typedef bool unit_selection(const void *context, int layer, int filter);
 
-/* All units with at least one wanted filter, layer by layer. 1 <= batch <= SCHEDULE_MAX_BATCH. Release with
+/* All units with at least one wanted filter, layer by layer. 1 <= batch <= ASCENT_MAX_BATCH. Release with
  * unit_list_free, after a failure too. */
 int unit_list_make(const struct vgg *net, const struct ascent_job *job, int batch, unit_selection *wanted,
                    const void *context, struct unit_list *list, struct error *error);
@@ -75,17 +72,5 @@ void schedule_free(struct schedule *schedule);
  * of an equal share of what is left then, but at least one filter (guided self-scheduling: Polychronopoulos & Kuck,
  * IEEE Trans. Computers 36(12), 1987). False when all is out. */
 bool schedule_next(struct schedule *schedule, int rank, struct unit *piece);
-
-/* What a run would be. */
-struct simulation {
-    double seconds; /* until the last rank is done */
-    double busy;    /* seconds of drawing, of all ranks together */
-    int pieces;
-};
-
-/* Plays a run of so many ranks through schedule_next, event by event; seconds(context, piece) is what a piece takes. */
-int schedule_simulate(const struct unit_list *list, int ranks,
-                      double (*seconds)(const void *context, const struct unit *piece), const void *context,
-                      struct simulation *simulation, struct error *error);
 
 #endif
