@@ -72,7 +72,7 @@ $(BUILD)/filteratlas: $(OBJECTS) $(BUILD)/src/main.o
 
 $(BUILD)/src/cluster/%.o: CC := $(MPICC)
 
-$(BUILD)/src/net/winograd.o: ALL_CFLAGS += $(KERNEL_SETS:%=-DWINOGRAD_WITH_%)
+$(BUILD)/src/net/winograd.o $(BUILD)/tests/bench/peak.o: ALL_CFLAGS += $(KERNEL_SETS:%=-DWINOGRAD_WITH_%)
 
 $(KERNEL_OBJECTS): $(BUILD)/src/net/winograd_kernels_%.o: $(KERNELS) Makefile
 	$(call say,CC,$< ($*))

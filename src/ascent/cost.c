@@ -9,7 +9,8 @@
  * logarithms) to VGG16's 13 layers at 343 pixels, all layers at nine octaves and batches of 8 filters of block3_conv3
  * and block5_conv1, one core of Zen 5 with AVX-512: 4 % root mean square, 10 % at most (block2_conv1). The reading rate
  * is fitted to batches of 1, 2, 4 and 8. */
-static const double PRODUCT_FLOPS = 226e9, FIRST_FLOPS = 107e9, CHANNEL_FLOPS = 20e9; /* per second */
+static const double PRODUCT_FLOPS[] = {226e9, 470e9}; /* per second [precision]; in bfloat16, as layers take there */
+static const double FIRST_FLOPS = 107e9, CHANNEL_FLOPS = 20e9; /* per second */
 static const double TRANSFORM[] = {2.6e-9, 6.8e-9}; /* seconds per tile and channel, in and out alike [tile] */
 static const double TABLE_BYTES = 60e9;             /* per second */
 static const int POINTS[] = {36, 64};               /* [tile] */
@@ -34,8 +35,10 @@ static double winograd_seconds(const struct vgg *net, const struct ascent_job *j
     enum winograd_tile tile = network_tile(net, octaves, job->precision, layer, direction, height, width);
     double number = (double)count * tiles(tile, vgg_extent(net, layer, height), vgg_extent(net, layer, width));
     double in = winograd_padded(shape->in_channels), out = winograd_padded(shape->out_channels);
-    double products = 2 * POINTS[tile] * number * in * out / PRODUCT_FLOPS;
-    double reading = POINTS[tile] * in * out * sizeof(float) * ceil(number / BLOCK) / TABLE_BYTES;
+    enum winograd_precision precision = network_precision(job->precision, layer, direction);
+    double products = 2 * POINTS[tile] * number * in * out / PRODUCT_FLOPS[precision];
+    double operand = precision == WINOGRAD_BF16 ? sizeof(uint16_t) : sizeof(float);
+    double reading = POINTS[tile] * in * out * operand * ceil(number / BLOCK) / TABLE_BYTES;
     return products + reading + number * (in + out) * TRANSFORM[tile];
 }
 
