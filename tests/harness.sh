@@ -10,13 +10,16 @@ TEMPORARY=$(mktemp -d "${TMPDIR:-/tmp}/filteratlas-test.XXXXXX")
 shm=/dev/shm
 [ "$(df -k --output=avail /dev/shm 2>/dev/null | tail -n 1)" -ge 500000 ] 2>/dev/null || shm=$TEMPORARY
 SHARED_MEMORY=$(mktemp -d "$shm/filteratlas-test.XXXXXX")
-export OMPI_MCA_btl_vader_backing_directory=$SHARED_MEMORY OMPI_MCA_osc_sm_backing_directory=$SHARED_MEMORY
+export OMPI_MCA_btl_vader_backing_directory=$SHARED_MEMORY OMPI_MCA_btl_sm_backing_directory=$SHARED_MEMORY
+export OMPI_MCA_osc_sm_backing_directory=$SHARED_MEMORY
 failed=0
 cleanup() { :; } # for a test to define: what else it must undo
 trap 'cleanup; rm -rf "$TEMPORARY" "$SHARED_MEMORY"; exit $failed' EXIT
 
-# Root may run mpirun in the tests; nowhere else does the project say so. More ranks than cores are wanted here.
-export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
+# More ranks than cores are wanted here, and root may run them.
+# shellcheck source=jobs/launcher.sh
+. "$HERE/jobs/launcher.sh"
+launcher_share
 
 pass() { echo "ok - $1"; }
 fail() { failed=1; echo "not ok - $1"; shift; printf '#   %s\n' "$@"; }

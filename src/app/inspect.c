@@ -1,7 +1,10 @@
 #include "command.h"
 #include "filteratlas/app/app.h"
+#include "filteratlas/base/sha256.h"
+#include "filteratlas/model/model_file.h"
 #include "filteratlas/model/weight_sizes.h"
 #include "filteratlas/model/weights.h"
+#include "inspect_graph.h"
 #include "report.h"
 
 #include <stdio.h>
@@ -15,23 +18,10 @@ struct layer_report {
     struct text names; /* the first of them, "3, 17, 40 ..." */
 };
 
-/* As Keras's summary() does: "920,123". */
-static void print_thousands(int width, size_t number) {
-    char digits[32], grouped[48];
-    int length = snprintf(digits, sizeof digits, "%zu", number), at = 0;
-    for (int i = 0; i < length; i++) {
-        if (i && (length - i) % 3 == 0)
-            grouped[at++] = ',';
-        grouped[at++] = digits[i];
-    }
-    grouped[at] = 0;
-    printf("%*s", width, grouped);
-}
-
 static void print_row(const char *name, size_t channels, size_t parameters) {
     printf("%-16s", name);
-    print_thousands(16, channels);
-    print_thousands(16, parameters);
+    inspect_print_thousands(16, channels);
+    inspect_print_thousands(16, parameters);
     printf("\n");
 }
 
@@ -140,17 +130,42 @@ static int print_summary(const char *path, const struct weights *weights, struct
     return status;
 }
 
+/* Any other network than a VGG; its map's sizes at the size asked for, else at its own. */
+static int inspect_graph(const struct options *options, struct error *error) {
+    enum { USUAL = 224 };
+    struct model_file model;
+    char sha256[SHA256_HEX_SIZE];
+    if (model_file_read(options->file, options->config, false, &model, error))
+        return error->status;
+    int height = model.graph.height ? model.graph.height : USUAL, width = model.graph.width ? model.graph.width : USUAL;
+    if (options->map_size.width) {
+        height = options->map_size.height;
+        width = options->map_size.width;
+    }
+    int status = sha256_file(options->file, sha256, error);
+    if (!status)
+        status = inspect_print_graph(options->file, &model.graph, height, width, error);
+    if (!status)
+        printf("\nLayout:  %s\nSHA-256: %s\n", model.layout, sha256);
+    graph_free(&model.graph);
+    return status;
+}
+
+/* A VGG is told as one, unless the size of its maps is asked for. */
+static int inspect(const struct options *options, struct error *error) {
+    struct weights weights;
+    if (options->map_size.width || weights_read(options->file, options->config, &weights, error))
+        return options->map_size.width || error->status == STATUS_USAGE ? inspect_graph(options, error) : error->status;
+    int status = print_summary(options->file, &weights, error);
+    weights_free(&weights);
+    return status;
+}
+
 int app_inspect(int argc, char **argv) {
     struct options options;
-    struct weights weights;
     struct error error;
     int status = command_options(COMMAND_INSPECT, argc, argv, &options);
     if (status || options.help)
         return status;
-    status = weights_read(options.file, &weights, &error);
-    if (!status) {
-        status = print_summary(options.file, &weights, &error);
-        weights_free(&weights);
-    }
-    return status ? report_error(&error) : STATUS_OK;
+    return inspect(&options, &error) ? report_error(&error) : STATUS_OK;
 }

@@ -33,6 +33,7 @@ enum group {
     GROUP_RUN,
     GROUP_PLAN,
     GROUP_MOSAIC,
+    GROUP_INSPECT,
     GROUP_OTHER
 };
 
@@ -54,7 +55,7 @@ struct option_command {
     const char *name, *usage, *purpose;
 };
 
-enum { OPTION_ROWS = 45, OPTION_ALLOWED_SIZE = 160 };
+enum { OPTION_ROWS = 47, OPTION_ALLOWED_SIZE = 160 };
 extern const struct row option_rows[OPTION_ROWS];
 extern const struct option_command option_commands[COMMANDS];
 extern const char *const option_groups[]; /* [enum group] titles */

@@ -16,9 +16,10 @@
 
 #define FIELD(name) offsetof(struct options, name)
 
-/* Defaults by recipe. */
-#define EACH(keras, fourier)                                                                                           \
-    { keras, fourier }
+/* Defaults by recipe. Versions of clang-format disagree here. */
+/* clang-format off */
+#define EACH(keras, fourier) {keras, fourier}
+/* clang-format on */
 #define BOTH(value) EACH(value, value)
 #define KERAS(value) EACH(value, NULL)
 #define FOURIER(value) EACH(NULL, value)
@@ -29,6 +30,8 @@ const struct row option_rows[OPTION_ROWS] = {
      "the network: a Keras HDF5 file; rank 0 reads it"},
     {"out", 0, TYPE_TEXT, GROUP_FILES, RENDER | PLAN | STITCH, FIELD(out), "DIR", NONE, 0, 0,
      "the atlas, a folder; plan times its disk"},
+    {"config", 0, TYPE_TEXT, GROUP_FILES, RENDER | PLAN | INSPECT, FIELD(config), "FILE.json", NONE, 0, 0,
+     "its description (JSON), where FILE has none"},
     {"recipe", 0, TYPE_CHOICE, GROUP_RECIPE, RENDER | PLAN, FIELD(recipe), "keras|fourier", BOTH("keras"), 0, 0,
      "Keras's example, or legible waves"},
     {"size", 0, TYPE_SIZE, GROUP_JOB, RENDER | PLAN, FIELD(size), "W[xH]", EACH("412", "224"), 1, 16384,
@@ -111,6 +114,8 @@ const struct row option_rows[OPTION_ROWS] = {
      "black pixels between neighbours"},
     {"legibility", 0, TYPE_FLAG, GROUP_MOSAIC, STITCH, FIELD(legibility), NULL, NONE, 0, 0,
      "also print how many filters have a picture, and how much of the pictures is fine grain"},
+    {"size", 0, TYPE_SIZE, GROUP_INSPECT, INSPECT, FIELD(map_size), "W[xH]", NONE, 1, 16384,
+     "pixels for which the maps are told (default: the network's own size, or 224)"},
     {"help", 'h', TYPE_FLAG, GROUP_OTHER, RENDER | PLAN | INSPECT | STITCH, FIELD(help), NULL, NONE, 0, 0,
      "print this and exit"},
 };
@@ -123,7 +128,7 @@ const struct option_command option_commands[COMMANDS] = {
      "again goes on where it stopped; other --layers and --filters add to the atlas."},
     {"plan", "plan --weights FILE [options]",
      "Shows what a job would compute, how long it would take, how it would be divided."},
-    {"inspect", "inspect FILE", "Prints the network that a weights file holds."},
+    {"inspect", "inspect FILE [options]", "Prints the network that a file holds."},
     {"stitch", "stitch --out DIR [options]",
      "Makes the mosaics, the tables and the page again from the stored pictures."},
 };

@@ -36,6 +36,8 @@ struct dead_rule {
 struct options {
     const char *weights, *out; /* NULL if not given */
     const char *file;          /* inspect's argument */
+    const char *config;        /* NULL if not given */
+    struct extent map_size;    /* inspect's --size, 0 x 0 if not given */
     /* job; what the recipe has no use for is of no account */
     int recipe; /* enum recipe_kind */
     struct extent size;

@@ -64,13 +64,21 @@ static void append_values(struct text *text, const struct row *row) {
     }
 }
 
+/* An option of two commands may have a row for each. */
+static bool is_repeated(int r) {
+    for (int before = 0; before < r; before++)
+        if (!strcmp(option_rows[before].name, option_rows[r].name))
+            return true;
+    return false;
+}
+
 /* Numbers, which nobody can guess: no file is one either. */
 static void append_numbers(struct text *text) {
     const char *between = "    --";
     for (int r = 0; r < OPTION_ROWS; r++) {
         const struct row *row = &option_rows[r];
         if (row->type == TYPE_FLAG || row->type == TYPE_TEXT || row->type == TYPE_CHOICE || row->type == TYPE_DEAD ||
-            row->type == TYPE_JITTER)
+            row->type == TYPE_JITTER || is_repeated(r))
             continue;
         text_append(text, "%s%s", between, row->name);
         between = " | --";

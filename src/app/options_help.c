@@ -14,6 +14,7 @@ const char *const option_groups[] = {"Files",
                                      "Run options (they change no picture)",
                                      "Plan",
                                      "Mosaics",
+                                     "Inspect",
                                      "Other"};
 
 void options_help(struct text *text) {

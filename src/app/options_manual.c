@@ -137,7 +137,8 @@ static void append_option(struct text *text, const struct row *row) {
 }
 
 void options_manual(struct text *text) {
-    text_append(text, ".TH FILTERATLAS 1 \"\" \"filteratlas " FILTERATLAS_VERSION "\" \"User Commands\"\n.nh\n.ad l\n"
+    text_append(text, ".TH FILTERATLAS 1 " FILTERATLAS_DATE " \"filteratlas " FILTERATLAS_VERSION
+                      "\" \"User Commands\"\n.nh\n.ad l\n"
                       ".SH NAME\nfilteratlas \\- draw what every filter of a VGG network looks for\n");
     append_commands(text);
     text_append(text, ".SH OPTIONS\nOptions may be shortened as long as they stay unique.\n");

@@ -262,7 +262,7 @@ int app_plan(int argc, char **argv) {
     int status = command_options(COMMAND_PLAN, argc, argv, &options);
     if (status || options.help)
         return status;
-    if (weights_read(options.weights, &plan.weights, &error))
+    if (weights_read(options.weights, options.config, &plan.weights, &error))
         return report_error(&error);
     status = make_plan(&plan, &error);
     if (!status)

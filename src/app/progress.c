@@ -1,5 +1,6 @@
 #include "progress.h"
 #include "filteratlas/base/clock.h"
+#include "filteratlas/cluster/launcher.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -18,25 +19,11 @@ void progress_format_time(double seconds, char text[24]) {
         snprintf(text, 24, "%ld:%02ld", s / 60, s % 60);
 }
 
-/* Open MPI gives every rank a pseudo-terminal for its output, so isatty() alone says nothing there: what counts is
- * where mpirun's own output, the parent's, goes. */
-static bool on_terminal(void) {
-    char link[64], target[256];
-    if (!getenv("OMPI_COMM_WORLD_SIZE") || !getenv("OMPI_COMM_WORLD_LOCAL_RANK"))
-        return isatty(STDOUT_FILENO);
-    snprintf(link, sizeof link, "/proc/%ld/fd/1", (long)getppid());
-    ssize_t length = readlink(link, target, sizeof target - 1);
-    if (length < 0)
-        return false;
-    target[length] = 0;
-    return !strncmp(target, "/dev/pts/", 9) || !strncmp(target, "/dev/tty", 8);
-}
-
 void progress_start(struct progress *progress, const struct options *options, const struct vgg *net,
                     const struct unit_list *units) {
     *progress = (struct progress){.style = options->progress, .verbose = options->verbose, .net = net};
     if (progress->style == PROGRESS_AUTO)
-        progress->style = on_terminal() ? PROGRESS_BAR : PROGRESS_LINES;
+        progress->style = launcher_on_terminal() ? PROGRESS_BAR : PROGRESS_LINES;
     if (options->quiet)
         progress->style = PROGRESS_NONE;
     for (int l = 0; l < net->layers; l++)

@@ -1,6 +1,7 @@
 #include "command.h"
 #include "filteratlas/app/app.h"
 #include "filteratlas/base/clock.h"
+#include "filteratlas/cluster/launcher.h"
 #include "filteratlas/cluster/stop.h"
 #include "filteratlas/net/gemm.h"
 #include "report.h"
@@ -108,16 +109,6 @@ static int run_parse(struct run *run, int argc, char **argv, struct error *error
     return status;
 }
 
-/* Another MPI's mpiexec starts processes that this one's library takes for jobs of one rank each. */
-static int check_launcher(const struct run *run, struct error *error) {
-    const char *size = getenv("PMI_SIZE");
-    if (run->cluster.ranks > 1 || !size || atoi(size) < 2)
-        return STATUS_OK;
-    return error_set(error, STATUS_USAGE,
-                     "MPI sees 1 of %s processes, which another MPI's launcher started; use the mpirun of %s", size,
-                     run->cluster.mpi);
-}
-
 /* Stage by stage; all ranks agree after each. */
 static int run_stages(struct run *run, struct error *error) {
     bool is_first = run->cluster.rank == 0;
@@ -136,12 +127,14 @@ static int run_stages(struct run *run, struct error *error) {
 int app_render(int argc, char **argv) {
     struct run run = {.start = clock_now()};
     struct error error;
+    if (launcher_check_start(&error))
+        return report_error(&error);
     stop_catch_signals(); /* first: one that comes while MPI starts must not kill the job */
     cluster_start(&run.cluster);
     gemm_use_one_thread();
     int status = run_parse(&run, argc, argv, &error);
     if (!status && !run.options.help)
-        status = check_launcher(&run, &error);
+        status = launcher_check(run.cluster.ranks, run.cluster.mpi, &error);
     if (!status && !run.options.help)
         status = run_stages(&run, &error);
     if (status && run.cluster.rank == 0)

@@ -6,11 +6,15 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/utsname.h>
 
+/* As the kernel calls it; on other architectures than x86-64, where it knows no names, the architecture. */
 static void processor_name(char *name, size_t size) {
     char line[256];
+    struct utsname system = {0};
     FILE *file = fopen("/proc/cpuinfo", "r");
-    snprintf(name, size, "unknown processor");
+    uname(&system);
+    snprintf(name, size, "%s processor", system.machine);
     while (file && fgets(line, sizeof line, file)) {
         char *value = strstr(line, ": ");
         if (!strncmp(line, "model name", 10) && value) {

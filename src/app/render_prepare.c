@@ -115,7 +115,8 @@ int run_set_deadline(struct run *run, struct error *error) {
 int run_prepare_first(struct run *run, struct error *error) {
     const struct options *options = &run->options;
     const struct interrupt interrupt = {goes_on, run};
-    int status = weights_reader_read(options->weights, &interrupt, &run->weights, &run->abandoned, error);
+    int status =
+        weights_reader_read(options->weights, options->config, &interrupt, &run->weights, &run->abandoned, error);
     if (!status)
         status = selection_make(options, &run->weights.net, &run->first.selection, error);
     if (!status)

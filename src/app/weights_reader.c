@@ -10,7 +10,7 @@
 
 /* What both threads know; the reading one's alone once it was abandoned. */
 struct reading {
-    const char *path;
+    const char *path, *config;
     struct weights weights;
     int status;
     struct error error;
@@ -19,19 +19,20 @@ struct reading {
 
 static void *read_all(void *context) {
     struct reading *reading = context;
-    reading->status = weights_read(reading->path, &reading->weights, &reading->error);
+    reading->status = weights_read(reading->path, reading->config, &reading->weights, &reading->error);
     atomic_store(&reading->done, true);
     return NULL;
 }
 
-int weights_reader_read(const char *path, const struct interrupt *interrupt, struct weights *weights, bool *abandoned,
-                        struct error *error) {
+int weights_reader_read(const char *path, const char *config, const struct interrupt *interrupt,
+                        struct weights *weights, bool *abandoned, struct error *error) {
     struct reading *reading = calloc(1, sizeof *reading);
     pthread_t thread;
     *abandoned = false;
     if (!reading)
         return error_memory(error, sizeof *reading, "reading the weights");
     reading->path = path;
+    reading->config = config;
     int status = thread_start(&thread, 0, read_all, reading, error);
     if (status) {
         free(reading);

@@ -9,7 +9,7 @@
 
 /* weights_read, which the interrupt may end at any time with STATUS_STOPPED, even while a file system does not answer:
  * then a thread that reads stays behind in the process (*abandoned), which must end without exit(). */
-int weights_reader_read(const char *path, const struct interrupt *interrupt, struct weights *weights, bool *abandoned,
-                        struct error *error);
+int weights_reader_read(const char *path, const char *config, const struct interrupt *interrupt,
+                        struct weights *weights, bool *abandoned, struct error *error);
 
 #endif

@@ -9,11 +9,13 @@
 #include <unistd.h>
 
 /* Start time of a process, field 22 of /proc/PID/stat (proc(5)); the name in field 2 may hold blanks and brackets. 0 if
- * it can't be read. *ended: a zombie, which may last where the first process of a container reaps nothing. */
+ * it can't be read. Read of the process's first thread, which started with it: under qemu-user a process sees something
+ * else in its own /proc/PID/stat than others do. *ended: a zombie, which may last where the first process of a
+ * container reaps nothing. */
 static unsigned long long start_time(long pid, bool *ended) {
     char path[64], line[1024], condition = 0;
     unsigned long long start = 0;
-    snprintf(path, sizeof path, "/proc/%ld/stat", pid);
+    snprintf(path, sizeof path, "/proc/%ld/task/%ld/stat", pid, pid);
     FILE *file = fopen(path, "r");
     *ended = false;
     if (!file)

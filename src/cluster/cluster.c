@@ -1,4 +1,5 @@
 #include "filteratlas/cluster/cluster.h"
+#include "filteratlas/cluster/launcher.h"
 
 #include "filteratlas/base/clock.h"
 #include "filteratlas/cluster/stop.h"
@@ -65,6 +66,7 @@ void cluster_start(struct cluster *cluster) {
     *cluster = (struct cluster){0};
     int provided, length;
     char version[MPI_MAX_LIBRARY_VERSION_STRING], host[MPI_MAX_PROCESSOR_NAME];
+    launcher_prepare();
     MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &provided);
     report_errors();
     if (provided < MPI_THREAD_FUNNELED) {
@@ -77,10 +79,7 @@ void cluster_start(struct cluster *cluster) {
     MPI_Get_processor_name(host, &length);
     snprintf(cluster->host, sizeof cluster->host, "%s", host);
     MPI_Get_library_version(version, &length);
-    snprintf(cluster->mpi, sizeof cluster->mpi, "%.*s", (int)strcspn(version, ","), version);
-    char *v = strstr(cluster->mpi, "MPI v");
-    if (v)
-        memmove(v + 4, v + 5, strlen(v + 5) + 1); /* "Open MPI v4.1.4" */
+    launcher_name_mpi(version, cluster->mpi);
     find_nodes(cluster);
 }
 

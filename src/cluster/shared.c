@@ -2,6 +2,7 @@
 
 #include "filteratlas/base/clock.h"
 #include "filteratlas/base/huge_pages.h"
+#include "filteratlas/cluster/launcher.h"
 #include "groups.h"
 #include "segment.h"
 
@@ -22,22 +23,16 @@ struct shared_window {
     MPI_Win window;
 };
 
-/* Where Open MPI keeps windows: its parameter osc_sm_backing_directory. */
-static const char *window_folder(void) {
-    const char *chosen = getenv("OMPI_MCA_osc_sm_backing_directory");
-    return chosen ? chosen : "/dev/shm";
-}
-
 static double free_space(void) {
     struct statvfs found;
-    return statvfs(window_folder(), &found) ? 0 : (double)found.f_bavail * (double)found.f_frsize;
+    return statvfs(launcher_window_folder(), &found) ? 0 : (double)found.f_bavail * (double)found.f_frsize;
 }
 
 /* Between a look at the free space and taking it, another job on the node must not take it: Open MPI ends or hangs a
  * job whose window finds no room. Waits for other jobs' leaders; returns a descriptor to close, or -1. */
 static int guard_space(void) {
     static const double patience = 60; /* seconds; nobody holds it longer but one that stands still */
-    int guard = open(window_folder(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int guard = open(launcher_window_folder(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     for (double start = clock_now(); guard >= 0 && flock(guard, LOCK_EX | LOCK_NB) && clock_now() - start < patience;)
         clock_pause(0.01);
     return guard;

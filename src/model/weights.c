@@ -1,166 +1,124 @@
 #include "filteratlas/model/weights.h"
 
 #include "filteratlas/base/sha256.h"
+#include "filteratlas/model/model_file.h"
 #include "hdf5_file.h"
-#include "keras_file.h"
 
-#include <ctype.h>
 #include <math.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 _Static_assert((int)WEIGHTS_SHA256_SIZE == (int)SHA256_HEX_SIZE, "a digest fits");
 
-enum {
-    TAPS = 9,             /* of a 3x3 kernel */
-    MAX_VALUES = 1 << 29, /* 27 times VGG19: more is no network but a broken or hostile file */
-    MAX_NUMBER = 9        /* of a block or of a convolution in it, in a name */
+enum { TAPS = 9 }; /* of a 3x3 kernel */
+
+/* A VGG as it is found in a graph. */
+struct found {
+    const char *path;
+    const struct graph *graph;
+    int layers;
+    int node[VGG_MAX_LAYERS]; /* the convolutions */
+    bool pooled[VGG_MAX_LAYERS];
 };
 
-/* Where the four extents of a kernel stand in its shape. */
-struct order {
-    const char *name;
-    int rows, columns, in, out;
-    bool flipped; /* in rows and columns */
-};
+/* --- Whether a graph is a VGG's ---------------------------------------------------------------------------------- */
 
-static const struct order tensorflow = {"HWIO", 0, 1, 2, 3, false};
-static const struct order theano = {"OIHW (Theano's, flipped)", 2, 3, 1, 0, true};
-
-/* --- What is missing --------------------------------------------------------------------------------------------- */
-
-/* Marks the blocks and numbers that the layers' names give; false if one has no such name. */
-static bool mark_names(const struct keras_file *file, bool found[MAX_NUMBER + 1][MAX_NUMBER + 1]) {
-    for (int l = 0; l < file->convolutions && l < VGG_MAX_LAYERS; l++) {
-        int block, number;
-        if (!keras_block_name(file->convolution[l].name, &block, &number))
-            return false;
-        found[block][number] = true;
-    }
-    return true;
+static int refuse_node(const struct found *found, int n, struct error *error) {
+    const struct graph_node *node = &found->graph->node[n];
+    return error_set(error, STATUS_USAGE,
+                     "%s: %s (%s) makes it another network than VGG11, 13, 16 or 19; give the weights of one of these",
+                     found->path, node->name, node->class_name);
 }
 
-/* Of a variant's layers, how many the file has, and the first that it lacks ("" if none). */
-static int compare_names(const struct vgg *net, bool found[MAX_NUMBER + 1][MAX_NUMBER + 1],
-                         char lacking[VGG_NAME_SIZE]) {
-    int present = 0;
-    lacking[0] = '\0';
-    for (int l = 0; l < net->layers; l++) {
-        int block, number;
-        keras_block_name(net->layer[l].name, &block, &number);
-        present += found[block][number];
-        if (!found[block][number] && !lacking[0])
-            snprintf(lacking, VGG_NAME_SIZE, "%s", net->layer[l].name);
-    }
-    return present;
+static bool is_convolution(const struct graph_node *node, bool padded) {
+    return node->operation == GRAPH_CONVOLUTION && node->kernel[0] == 3 && node->kernel[1] == 3 && node->groups == 1 &&
+           node->stride[0] == 1 && node->stride[1] == 1 && node->dilation[0] == 1 && node->dilation[1] == 1 &&
+           node->same == !padded;
 }
 
-/* Where the names follow VGG's pattern: the smallest variant that has them all must be there whole. Names of another
- * kind, or more names than any variant has, are left to the checks of number and shape. */
-static int check_names(const char *path, const struct keras_file *file, struct error *error) {
-    static const int variants[] = {8, 10, 13, 16};
-    static const int widths[VGG_MAX_LAYERS];
-    bool found[MAX_NUMBER + 1][MAX_NUMBER + 1] = {{false}};
-    if (file->convolutions > VGG_MAX_LAYERS || !mark_names(file, found))
-        return STATUS_OK;
-    for (size_t v = 0; v < sizeof variants / sizeof *variants; v++) {
-        struct vgg net;
-        char lacking[VGG_NAME_SIZE];
-        if (vgg_make(variants[v], widths, &net, error))
+static bool is_padding(const struct graph_node *node) {
+    const int *border = node->border;
+    return node->operation == GRAPH_PAD && border[0] == 1 && border[1] == 1 && border[2] == 1 && border[3] == 1;
+}
+
+static bool is_relu(const struct graph_node *node) {
+    return node->operation == GRAPH_ACTIVATION && node->function == GRAPH_RELU && isinf(node->parameter[0]) &&
+           node->parameter[1] == 0 && node->parameter[2] == 0;
+}
+
+static bool is_pooling(const struct graph_node *node) {
+    return node->operation == GRAPH_MAX_POOLING && node->kernel[0] == 2 && node->kernel[1] == 2 &&
+           node->stride[0] == 2 && node->stride[1] == 2 && !node->same;
+}
+
+static bool ends_convolutions(const struct graph_node *node) {
+    return node->operation == GRAPH_FLATTEN || node->operation == GRAPH_GLOBAL_AVERAGE ||
+           node->operation == GRAPH_GLOBAL_MAX;
+}
+
+/* The next convolution with its padding and its ReLU, from node n on; the node behind them, or -1 and an error. */
+static int find_convolution(struct found *found, int n, struct error *error) {
+    const struct graph *graph = found->graph;
+    bool padded = is_padding(&graph->node[n]);
+    int conv = n + padded, relu = conv + 1;
+    int odd = conv >= graph->nodes || !is_convolution(&graph->node[conv], padded) ? (padded ? n : conv)
+              : relu >= graph->nodes || !is_relu(&graph->node[relu])              ? conv
+              : found->layers == VGG_MAX_LAYERS                                   ? conv
+                                                                                  : -1;
+    if (odd >= 0) {
+        refuse_node(found, odd, error);
+        return -1;
+    }
+    found->node[found->layers++] = conv;
+    return relu + 1;
+}
+
+/* Each node reads the one before it, up to a top. */
+static int check_chain(const struct found *found, int end, struct error *error) {
+    for (int n = 1; n < end; n++)
+        if (found->graph->node[n].inputs != 1 || graph_input(found->graph, n, 0) != n - 1)
+            return refuse_node(found, n, error);
+    return STATUS_OK;
+}
+
+static int find_layers(struct found *found, struct error *error) {
+    const struct graph *graph = found->graph;
+    int n = 1;
+    while (n < graph->nodes && !ends_convolutions(&graph->node[n])) {
+        if (found->layers && is_pooling(&graph->node[n]) && !found->pooled[found->layers - 1])
+            found->pooled[found->layers - 1] = n++ > 0;
+        else if ((n = find_convolution(found, n, error)) < 0)
             return error->status;
-        if (compare_names(&net, found, lacking) < file->convolutions)
-            continue;
-        if (lacking[0])
-            return error_set(error, STATUS_USAGE, "%s: %s is missing; save all of %s's convolutions", path, lacking,
-                             net.variant);
-        return STATUS_OK;
     }
-    return STATUS_OK;
+    for (int top = n; top < graph->nodes; top++)
+        if (graph->node[top].operation == GRAPH_CONVOLUTION || graph->node[top].operation == GRAPH_DEPTHWISE)
+            return refuse_node(found, top, error);
+    return check_chain(found, n, error);
 }
 
-/* --- Shapes ------------------------------------------------------------------------------------------------------ */
-
-/* How many of the first layers have 3x3 kernels that chain from 3 channels, if stored in this order. */
-static int count_fitting(const struct keras_file *file, const struct order *order) {
-    size_t channels = VGG_INPUT_CHANNELS;
-    for (int l = 0; l < file->convolutions; l++) {
-        const size_t *shape = file->convolution[l].shape;
-        if (shape[order->rows] != 3 || shape[order->columns] != 3 || shape[order->in] != channels)
-            return l;
-        channels = shape[order->out];
-    }
-    return file->convolutions;
-}
-
-/* The order is one for the whole file; where both fit alike it is the common one. */
-static const struct order *find_order(const struct keras_file *file) {
-    return count_fitting(file, &theano) > count_fitting(file, &tensorflow) ? &theano : &tensorflow;
-}
-
-static int check_layer(const char *path, const struct keras_convolution *c, const struct order *order, size_t channels,
-                       struct error *error) {
-    const size_t *s = c->shape, out = s[order->out];
-    if (s[order->rows] != 3 || s[order->columns] != 3)
-        return error_set(error, STATUS_USAGE,
-                         "%s: %s's kernel is of shape %zux%zux%zux%zu, not 3x3; give the weights of a VGG network",
-                         path, c->name, s[0], s[1], s[2], s[3]);
-    if (s[order->in] != channels)
-        return error_set(error, STATUS_USAGE,
-                         "%s: %s takes %zu channels but gets %zu; give the weights of a VGG network on RGB input", path,
-                         c->name, s[order->in], channels);
-    if (out < 1 || out > VGG_MAX_CHANNELS)
-        return error_set(error, STATUS_USAGE, "%s: %s has %zu output channels; 1 to %d can be used", path, c->name, out,
-                         VGG_MAX_CHANNELS);
-    if (!c->bias[0])
-        return error_set(error, STATUS_USAGE, "%s: %s has no bias; train and save it with use_bias=True", path,
-                         c->name);
-    if (c->bias_length != out)
-        return error_set(error, STATUS_USAGE, "%s: %s has %zu biases for %zu output channels; save the weights again",
-                         path, c->name, c->bias_length, out);
-    return STATUS_OK;
-}
-
-static int check_layers(const char *path, const struct keras_file *file, const struct order *order,
-                        struct error *error) {
-    size_t channels = VGG_INPUT_CHANNELS;
-    for (int l = 0; l < file->convolutions; l++) {
-        if (check_layer(path, &file->convolution[l], order, channels, error))
-            return error->status;
-        channels = file->convolution[l].shape[order->out];
-    }
-    return STATUS_OK;
-}
-
-/* The names that the network gets stand for positions: a file that lists block5_conv2 before block5_conv1 would be
- * drawn under wrong names. */
-static int check_positions(const char *path, const struct keras_file *file, const struct vgg *net,
-                           struct error *error) {
-    for (int l = 0; l < net->layers; l++) {
-        int block, number;
-        const char *name = file->convolution[l].name;
-        if (keras_block_name(name, &block, &number) && strcmp(name, net->layer[l].name))
-            return error_set(error, STATUS_USAGE, "%s: lists %s where %s belongs; save the layers in order", path, name,
-                             net->layer[l].name);
-    }
-    return STATUS_OK;
-}
-
-/* Makes the network that the file describes, or says what is wrong with it. */
-static int make_network(const char *path, const struct keras_file *file, const struct order *order, struct vgg *net,
-                        struct error *error) {
-    int widths[VGG_MAX_LAYERS] = {0};
+static int make_network(const struct found *found, struct vgg *net, struct error *error) {
+    int widths[VGG_MAX_LAYERS];
     struct error why;
-    if (check_names(path, file, error))
-        return error->status;
-    if (vgg_make(file->convolutions, widths, net, &why))
-        return error_set(error, why.status, "%s: %s; give the weights of one of these", path, why.message);
-    if (check_layers(path, file, order, error) || check_positions(path, file, net, error))
-        return error->status;
-    for (int l = 0; l < file->convolutions; l++)
-        widths[l] = (int)file->convolution[l].shape[order->out];
-    return vgg_make(file->convolutions, widths, net, error);
+    for (int l = 0; l < found->layers; l++)
+        widths[l] = found->graph->node[found->node[l]].channels;
+    if (found->graph->node[0].channels != VGG_INPUT_CHANNELS)
+        return error_set(error, STATUS_USAGE, "%s: takes %d channels; give a VGG network on RGB input", found->path,
+                         found->graph->node[0].channels);
+    if (vgg_make(found->layers, widths, net, &why))
+        return error_set(error, why.status, "%s: %s; give the weights of one of these", found->path, why.message);
+    for (int l = 0; l < found->layers; l++) {
+        const struct graph_node *node = &found->graph->node[found->node[l]];
+        if (widths[l] > VGG_MAX_CHANNELS)
+            return error_set(error, STATUS_USAGE, "%s: %s has %d output channels; 1 to %d can be used", found->path,
+                             node->name, widths[l], VGG_MAX_CHANNELS);
+        if (l + 1 < found->layers && found->pooled[l] != net->layer[l].pooled)
+            return error_set(error, STATUS_USAGE,
+                             "%s: %s pooling stands behind %s (%s), which makes it another network than %s; give the "
+                             "weights of a VGG network",
+                             found->path, found->pooled[l] ? "a" : "no", node->name, node->class_name, net->variant);
+    }
+    return STATUS_OK;
 }
 
 /* --- Values ------------------------------------------------------------------------------------------------------ */
@@ -176,98 +134,57 @@ static size_t layer_offset(const struct vgg *net, int layer) {
     return offset;
 }
 
-/* stored [out][in][3][3], flipped -> kernel [3][3][in][out] */
-static void unflip(const struct vgg_layer *layer, const float *stored, float *kernel) {
-    size_t in = layer->in_channels, out = layer->out_channels;
-    for (size_t o = 0; o < out; o++)
-        for (size_t i = 0; i < in; i++)
-            for (int tap = 0; tap < TAPS; tap++)
-                kernel[((TAPS - 1 - tap) * in + i) * out + o] = stored[(o * in + i) * TAPS + tap];
-}
-
-static int read_kernel(const struct keras_file *file, const struct keras_convolution *c, const struct order *order,
-                       const struct vgg_layer *layer, float *kernel, struct error *error) {
-    size_t count = kernel_count(layer);
-    if (!order->flipped)
-        return hdf5_read_floats(file->hdf5, c->kernel, count, kernel, error);
-    float *stored = malloc(count * sizeof *stored); /* [out][in][3][3] */
-    if (!stored)
-        return error_memory(error, (double)count * sizeof *stored, "a kernel");
-    int status = hdf5_read_floats(file->hdf5, c->kernel, count, stored, error);
-    if (!status)
-        unflip(layer, stored, kernel);
-    free(stored);
-    return status;
-}
-
-static int check_finite(const char *path, const char *name, const float *values, size_t count, struct error *error) {
-    size_t bad = 0;
-    for (size_t i = 0; i < count; i++)
-        bad += !isfinite(values[i]);
-    if (bad)
-        return error_set(error, STATUS_USAGE,
-                         "%s: %s holds NaN or infinity in %zu of its %zu values; give weights of a training that did "
-                         "not diverge",
-                         path, name, bad, count);
-    return STATUS_OK;
-}
-
-static int read_values(const char *path, const struct keras_file *file, const struct order *order,
-                       struct weights *weights, struct error *error) {
+static int copy_values(const struct found *found, struct weights *weights, struct error *error) {
     const struct vgg *net = &weights->net;
     weights->count = layer_offset(net, net->layers);
-    if (weights->count > MAX_VALUES)
-        return error_set(error, STATUS_USAGE,
-                         "%s: has %zu weights, more than the %d that are read; give a narrower net", path,
-                         weights->count, MAX_VALUES);
-    weights->values = malloc(weights->count * sizeof *weights->values);
+    weights->values = calloc(weights->count, sizeof *weights->values);
     if (!weights->values)
         return error_memory(error, (double)weights->count * sizeof *weights->values, "the weights");
     for (int l = 0; l < net->layers; l++) {
-        const struct vgg_layer *layer = &net->layer[l];
-        const struct keras_convolution *c = &file->convolution[l];
+        const struct graph_node *node = &found->graph->node[found->node[l]];
         float *values = weights->values + layer_offset(net, l);
-        if (read_kernel(file, c, order, layer, values, error) ||
-            hdf5_read_floats(file->hdf5, c->bias, layer->out_channels, values + kernel_count(layer), error) ||
-            check_finite(path, c->name, values, vgg_parameters(layer), error))
-            return error->status;
+        size_t kernel = kernel_count(&net->layer[l]);
+        memcpy(values, found->graph->values + node->weights, kernel * sizeof *values);
+        if (node->bias != GRAPH_NOTHING)
+            memcpy(values + kernel, found->graph->values + node->bias, node->channels * sizeof *values);
     }
     return STATUS_OK;
 }
 
 /* --- The module -------------------------------------------------------------------------------------------------- */
 
-static int read_open_file(const char *path, const struct keras_file *file, struct weights *weights,
-                          struct error *error) {
-    const struct order *order = find_order(file);
-    snprintf(weights->layout, sizeof weights->layout, "%s, kernels %s, float%zu", file->layout, order->name,
-             file->bits);
-    if (make_network(path, file, order, &weights->net, error))
+static int read_graph(const char *path, struct graph *graph, struct weights *weights, struct error *error) {
+    if (graph_fold(graph, error))
         return error->status;
-    return read_values(path, file, order, weights, error);
+    struct found found = {.path = path, .graph = graph};
+    if (find_layers(&found, error) || make_network(&found, &weights->net, error))
+        return error->status;
+    return copy_values(&found, weights, error);
 }
 
-/* Names come from the file: what would steer a terminal does not reach it. */
-static void make_printable(char *message) {
-    for (char *c = message; *c; c++)
-        if (iscntrl((unsigned char)*c))
-            *c = '?';
+/* Of the file alone, or of its digest and the description's. */
+static int make_digest(const char *path, const char *config, char sha256[WEIGHTS_SHA256_SIZE], struct error *error) {
+    char both[2][SHA256_HEX_SIZE];
+    if (!config)
+        return sha256_file(path, sha256, error);
+    if (sha256_file(path, both[0], error) || sha256_file(config, both[1], error))
+        return error->status;
+    return sha256_bytes(both, sizeof both, sha256, error);
 }
 
-int weights_read(const char *path, struct weights *weights, struct error *error) {
-    struct keras_file file;
+int weights_read(const char *path, const char *config, struct weights *weights, struct error *error) {
+    struct model_file model;
     memset(weights, 0, sizeof *weights);
-    int status = keras_file_open(path, &file, error);
+    int status = model_file_read(path, config, true, &model, error);
     if (!status) {
-        status = read_open_file(path, &file, weights, error);
-        keras_file_close(&file);
+        snprintf(weights->layout, sizeof weights->layout, "%s", model.layout);
+        status = read_graph(path, &model.graph, weights, error);
+        graph_free(&model.graph);
     }
     if (!status)
-        status = sha256_file(path, weights->sha256, error);
-    if (status) {
-        make_printable(error->message);
+        status = make_digest(path, config, weights->sha256, error);
+    if (status)
         weights_free(weights);
-    }
     return status;
 }
 

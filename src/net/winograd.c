@@ -2,6 +2,9 @@
 #include "filteratlas/net/winograd.h"
 
 #include <string.h>
+#if defined(WINOGRAD_WITH_bf16)
+#include <cpuid.h>
+#endif
 
 #include "winograd_kernels.h"
 
@@ -19,18 +22,45 @@ static int ceil_div(int a, int b) { return (a + b - 1) / b; }
 
 int winograd_padded(int channels) { return ceil_div(channels, WINOGRAD_LINE) * WINOGRAD_LINE; }
 
+/* The features that the Makefile's KERNEL_FLAGS let the compiler use. By their own names: those of levels, "x86-64-v3",
+ * are unknown to GCC before 12 and to clang before 18. */
+#if defined(WINOGRAD_WITH_avx2) || defined(WINOGRAD_WITH_avx512)
+static bool runs_avx2(void) {
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi") &&
+           __builtin_cpu_supports("bmi2");
+}
+#endif
+
+#if defined(WINOGRAD_WITH_avx512)
+static bool runs_avx512(void) {
+    return runs_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+           __builtin_cpu_supports("avx512cd");
+}
+#endif
+
+#if defined(WINOGRAD_WITH_bf16)
+/* Asked of the processor itself: compilers that know the instructions need not know the feature's name. */
+static bool runs_bf16(void) {
+    unsigned eax, ebx, ecx, edx;
+    return runs_avx512() && __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) && eax >> 5 & 1;
+}
+#endif
+
 const struct winograd_kernels *winograd_find_kernels(const char *name) {
     const struct winograd_kernels *found[4];
     int count = 0;
-#if defined(__x86_64__)
-    if (__builtin_cpu_supports("x86-64-v4"))
+#if defined(WINOGRAD_WITH_avx512)
+    if (runs_avx512())
         found[count++] = &winograd_kernels_avx512;
-    if (__builtin_cpu_supports("x86-64-v3"))
+#endif
+#if defined(WINOGRAD_WITH_avx2)
+    if (runs_avx2())
         found[count++] = &winograd_kernels_avx2;
 #endif
     found[count++] = &winograd_kernels_baseline;
 #if defined(WINOGRAD_WITH_bf16)
-    if (__builtin_cpu_supports("x86-64-v4") && __builtin_cpu_supports("avx512bf16"))
+    if (runs_bf16())
         found[count++] = &winograd_kernels_bf16; /* last: none of single precision, so never the fastest of all */
 #endif
     for (int i = 0; i < count; ++i)

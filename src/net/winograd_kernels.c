@@ -298,19 +298,19 @@ INLINE void gather_windows(int points, const struct winograd_map *from, ptrdiff_
     for (int y = r->top; y < r->bottom; ++y)
         for (int x = r->left; x < r->right; ++x) {
             const ptrdiff_t here = at + y * row + x * pixel;
-            const int upper = y > 0, lower = 2 * y<points, left = x> 0, right = 2 * x < points;
+            const int upper = y > 0, left = x > 0, lower = 2 * y < points, right = 2 * x < points;
             const vec value = load(from->data + here);
             const ivec place = load_gate(from->gate + here);
-            float *to = local + ((2 * y - 1) * points + 2 * x - 1) * LANES;
+            const ptrdiff_t to = ((2 * y - 1) * points + 2 * x - 1) * LANES; /* before local where y or x is 0 */
             __builtin_prefetch(from->data + here + (ptrdiff_t)ahead);
             if (upper && left)
-                store(to, keep(value, place == 0));
+                store(local + to, keep(value, place == 0));
             if (upper && right)
-                store(to + LANES, keep(value, place == 1));
+                store(local + (to + LANES), keep(value, place == 1));
             if (lower && left)
-                store(to + points * LANES, keep(value, place == 2));
+                store(local + (to + points * LANES), keep(value, place == 2));
             if (lower && right)
-                store(to + (points + 1) * LANES, keep(value, place == 3));
+                store(local + (to + (points + 1) * LANES), keep(value, place == 3));
         }
 }
 
@@ -564,6 +564,10 @@ static void product(const void *v_start, size_t v_stride, const void *panel, int
         product_block(2, v, v_stride, u, 32, depth, m, m_stride, next);
     else
         product_block(1, v, v_stride, u, 16, depth, m, m_stride, next);
+#elif defined(__aarch64__)
+    /* 32 registers: 6 x 4 sums, 4 weights, 1 value. */
+    for (int n = 0; n < width; n += 4 * LANES)
+        product_block(4, v, v_stride, u + n, (size_t)width, depth, m + n, m_stride, next);
 #else
     /* 16 registers: 6 x 2 sums, 2 weights, 1 value. */
     for (int n = 0; n < width; n += 2 * LANES)

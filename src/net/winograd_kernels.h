@@ -78,9 +78,9 @@ struct winograd_kernels {
     winograd_output_fn *output[2][WINOGRAD_MODES]; /* [enum winograd_tile][mode] */
 };
 
-#if defined(__x86_64__)
-extern const struct winograd_kernels winograd_kernels_avx512, winograd_kernels_avx2, winograd_kernels_bf16;
-#endif
-extern const struct winograd_kernels winograd_kernels_baseline;
+/* The Makefile builds the baseline everywhere and the others where the compiler has their instructions; it then defines
+ * WINOGRAD_WITH_avx512, WINOGRAD_WITH_avx2 and WINOGRAD_WITH_bf16. */
+extern const struct winograd_kernels winograd_kernels_avx512, winograd_kernels_avx2, winograd_kernels_bf16,
+    winograd_kernels_baseline;
 
 #endif

@@ -17,6 +17,8 @@ home png.h src/atlas/png_file.c
 home cblas.h src/net/gemm.c
 home zlib.h src/base/checksum.c
 home jpeglib.h src/page/jpeg_file.c
+home jansson.h src/model/document.c
+home zip.h src/model/archive.c
 
 # What each room may know: the rooms below it, by their public headers (include/filteratlas/ROOM), and its own headers.
 declare -A below=(

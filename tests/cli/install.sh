@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# What make install puts beside the program: the manual's pages and bash's completion.
+# What make install puts beside the program: the manual's pages, bash's completion and the job scripts; make uninstall and
+# make dist.
 # shellcheck source=tests/harness.sh disable=SC1091,SC2016,SC2034
 . "$(dirname "$0")/../harness.sh"
 
 DEMO=$HERE/jobs/demo/demo_weights.h5
-PLACE=$TEMPORARY/place
+PLACE="$TEMPORARY/a place"
 PAGE=$PLACE/share/man/man1/filteratlas.1
 SCRIPT=$PLACE/share/bash-completion/completions/filteratlas
 
@@ -14,8 +15,34 @@ check "make install" install_below PREFIX="$PLACE"
 check "the program runs from there" "$PLACE/bin/filteratlas" --version
 check "make install below DESTDIR" install_below PREFIX=/usr DESTDIR="$TEMPORARY/package"
 PAGES=(man1/filteratlas.1 man5/filteratlas-formats.5 man7/filteratlas-benchmark.7 man7/filteratlas-jobs.7 man7/filteratlas-recipes.7)
-check "nothing of it lies elsewhere" test "$(cd "$TEMPORARY/package" && find . -type f | sort | tr '\n' ' ')" = \
+check "nothing of it lies elsewhere" test "$(cd "$TEMPORARY/package" && find . -type f ! -path '*/share/filteratlas/*' | sort | tr '\n' ' ')" = \
     "./usr/bin/filteratlas ./usr/share/bash-completion/completions/filteratlas $(printf './usr/share/man/%s ' "${PAGES[@]}")"
+for file in launcher.sh local.sh mpirun.sh atlas.sbatch layers.sbatch demo.sbatch demo/demo_weights.h5; do
+    check "jobs/$file is there" cmp "$HERE/jobs/$file" "$TEMPORARY/package/usr/share/filteratlas/jobs/$file"
+done
+check "an installed job script finds the program that was installed with it" env -u FILTERATLAS RANKS=2 WEIGHTS="$DEMO" \
+    OUT="$TEMPORARY/drawn" "$PLACE/share/filteratlas/jobs/local.sh" --size 64 --upscaling-steps 2 --epochs 2 --layers block1_conv1 --filters 0:4
+check "and draws" test "$(find "$TEMPORARY/drawn/filters" -name '*.png' | wc -l)" -ge 1
+check "make uninstall" make -C "$HERE" PREFIX=/usr DESTDIR="$TEMPORARY/package" uninstall
+check "make uninstall leaves no file" test -z "$(find "$TEMPORARY/package" ! -type d)"
+check "make clean and make uninstall need no libraries" make -C "$HERE" BUILD="$TEMPORARY/nothing" MPICC=none PKG_CONFIG=none clean
+said=$(make -C "$HERE" PKG_CONFIG=none 2>&1); status=$?
+check "without pkg-config make says so in one line" test $status -ne 0 -a "$(grep -c . <<<"$said")" -le 3 -a "$(grep -c 'not found: none (which finds' <<<"$said")" -eq 1
+
+# A tarball of the sources --------------------------------------------------------------------------------------------
+if git -C "$HERE" rev-parse 2>/dev/null && [ -e "$BUILD/viewer/openseadragon.min.js" ]; then
+    check "make dist" make -C "$HERE" BUILD="$TEMPORARY/dist" VIEWER="$BUILD/viewer" dist
+    tar -xzf "$TEMPORARY"/dist/*.tar.gz -C "$TEMPORARY"
+    tree=$(echo "$TEMPORARY"/filteratlas-*/)
+    check "the tarball holds what git knows" diff <(cd "$HERE" && git ls-files | sort) <(cd "$tree" && find . -type f ! -path './viewer/*' | sed 's|^./||' | sort)
+    mkdir "$TEMPORARY/without" # git and npm
+    ln -s "$(command -v false)" "$TEMPORARY/without/git"
+    ln -s "$(command -v false)" "$TEMPORARY/without/npm"
+    check "the page is built from it without git and npm" env PATH="$TEMPORARY/without:$PATH" make -C "$tree" BUILD=b b/page_assets.c
+    check "with the viewer" grep -q '"openseadragon.min.js"' "$tree/b/page_assets.c"
+else
+    pass "make dist # SKIP needs git and the viewer"
+fi
 
 # The manual's pages --------------------------------------------------------------------------------------------------
 # clean COMMAND...: it succeeds without a word.
@@ -25,8 +52,8 @@ clean() {
     cat "$TEMPORARY/err"
     [ "$status" -eq 0 ] && [ ! -s "$TEMPORARY/err" ]
 }
-# linted PAGE: mandoc warns of nothing but the date, which would make every build another.
-linted() { ! mandoc -T lint -W warning "$1" | grep -v 'missing date'; }
+# linted PAGE: mandoc warns of nothing.
+linted() { ! mandoc -T lint -W warning "$1" | grep .; }
 # known PAGE: `whatis` finds its one line.
 known() { lexgrog "$1" | grep -q "\"$(basename "${1%.*}") - [a-z]"; }
 # leads PAGE: the pages of ours that it names are installed.
@@ -124,7 +151,7 @@ if command -v script >/dev/null; then
     cp "$DEMO" "$TEMPORARY/my_weights.h5"
     check "Tab completes an option" grep -q 'plan --upscaling-factor ' <(typed 'filteratlas plan --upscaling-f\t 2')
     check "Tab completes a file" grep -q 'weights my_weights.h5' <(typed 'filteratlas plan --weights my_w\t')
-    check "Tab completes a folder, not a file" grep -q 'out place/' <(touch "$TEMPORARY/placard"; typed 'filteratlas render --out plac\t')
+    check "Tab completes a folder, not a file" grep -q 'out place/' <(mkdir "$TEMPORARY/place"; touch "$TEMPORARY/placard"; typed 'filteratlas render --out plac\t')
 else
     pass "Tab in a real bash # SKIP needs script"
 fi

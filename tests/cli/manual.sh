@@ -16,7 +16,7 @@ sed -n '/<!-- options -->/,/<!-- \/options -->/{//!p}' "$MANUAL/README.md" >"$TE
 check "the manual has the table of options that the program prints" diff "$TEMPORARY/table" "$TEMPORARY/wanted"
 
 # Options of other programs, and what the program offers beside the table.
-others='--bench --bind-to --help --man --ntasks --quick --time --version --seeds'
+others='--bench --bind-to --export --help --man --mpi --ntasks --quick --time --version --seeds'
 {
     tr ' ' '\n' <<<"$others"
     sed -n 's/^| `\(--[a-z0-9-]*\).*/\1/p' "$TEMPORARY/wanted"
@@ -100,7 +100,7 @@ A `--code` of **strong** and *weak* words, a * b, a \*, [a page](other.md) and [
 | --- | --- |
 | `term` | its meaning |
 END
-scripts/manual_page 1.2 "$TEMPORARY/part.md" >"$TEMPORARY/part.7"
+scripts/manual_page 1.2 2026-01-31 "$TEMPORARY/part.md" >"$TEMPORARY/part.7"
 cat >"$TEMPORARY/wanted" <<'END'
 NAME
 filteratlas-part - a page of parts
@@ -122,7 +122,7 @@ if command -v groff >/dev/null; then
     groff -t -man -Tascii -P-cbou -rLL=78n "$TEMPORARY/part.7" | grep . | sed '1d; $d; s/^       //' >"$TEMPORARY/shown"
     check "text, lists, code, tables and terms come out as they should" diff "$TEMPORARY/wanted" "$TEMPORARY/shown"
 fi
-refused() { ! scripts/manual_page 1.2 "$1" >"$TEMPORARY/out" 2>"$TEMPORARY/err" && grep -Eq "$2" "$TEMPORARY/err"; }
+refused() { ! scripts/manual_page 1.2 2026-01-31 "$1" >"$TEMPORARY/out" 2>"$TEMPORARY/err" && grep -Eq "$2" "$TEMPORARY/err"; }
 printf '# a page\n' >"$TEMPORARY/bad.md"
 check "a page without a name is refused" refused "$TEMPORARY/bad.md" 'bad.md:1: .*NAME'
 printf '# a-b(7): c\n\nna\303\257ve\n' >"$TEMPORARY/bad.md"

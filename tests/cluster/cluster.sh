@@ -34,6 +34,7 @@ possible() {
 }
 
 write_files() {
+    local PATH=$PATH:/usr/sbin
     mkdir -p "$CLUSTER"/{slurm,log,state} || return
     chmod 755 "$CLUSTER"
     dd if=/dev/urandom bs=128 count=1 of="$CLUSTER/munge.key" 2>/dev/null
@@ -92,6 +93,8 @@ PartitionName=urgent Nodes=node[1-2] PriorityTier=2
 PartitionName=pair2 Nodes=node[3-4]
 PartitionName=pair3 Nodes=node[5-6]
 CONF
+    # From 23 on slurmd doesn't start where it can't have a control group of its own, unless it is told to do without.
+    if [ "$(slurmctld -V | sed 's/[^0-9]*//; s/\..*//')" -ge 23 ]; then echo CgroupPlugin=disabled >"$CLUSTER/slurm/cgroup.conf"; fi
 }
 
 # head_pid, node_pid NODE: a host's init, as seen from here and from the head.

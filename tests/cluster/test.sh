@@ -34,7 +34,8 @@ on() { cluster on "$@"; }
 SHARED=$CLUSTER/shared # a folder that all hosts see
 mkdir "$SHARED"
 unset LAUNCHER RANKS LAYERS TMPDIR "${!SLURM_@}" "${!SBATCH_@}" # should this run in a Slurm job itself
-unset OMPI_MCA_btl_vader_backing_directory OMPI_MCA_osc_sm_backing_directory # every host has a /dev/shm of its own
+# Every host has a /dev/shm of its own, and hosts speak TCP.
+unset OMPI_MCA_btl_vader_backing_directory OMPI_MCA_btl_sm_backing_directory OMPI_MCA_osc_sm_backing_directory OMPI_MCA_btl
 export FILTERATLAS WEIGHTS=$SHARED/weights.h5
 cp jobs/demo/demo_weights.h5 "$WEIGHTS"
 QUICK=(--size 64 --upscaling-steps 2 --epochs 3 --filters 0:4)                                        # 13 units, 1 s
@@ -94,7 +95,7 @@ hostfile() {
     sed 's/^node0\([12]\) slots=16/node\1 slots=2/' hostfile.example >"$SHARED/hostfile"
     on node1 cp "$WEIGHTS" /tmp/weights.h5
     check "hostfile: mpirun.sh succeeds" env $kernels WEIGHTS=/tmp/weights.h5 OUT=/tmp/atlas HOSTFILE="$SHARED/hostfile" \
-        OMPI_MCA_plm_rsh_agent="ssh -F $CLUSTER/ssh_config" bash tests/cluster/cluster.sh on node1 jobs/mpirun.sh "${QUICK[@]}"
+        OMPI_MCA_plm_rsh_agent="ssh -F $CLUSTER/ssh_config" PRTE_MCA_plm_ssh_agent="ssh -F $CLUSTER/ssh_config" bash tests/cluster/cluster.sh on node1 jobs/mpirun.sh "${QUICK[@]}"
     cp "$TEMPORARY/check.log" "$SHARED/hostfile.log"
     check "hostfile: both hosts of hostfile.example draw" said hostfile '^4 ranks on 2 hosts .node1 first'
 
@@ -130,6 +131,24 @@ mpirun() {
 demo() {
     submit demo --ntasks=4 -- jobs/demo.sbatch "${QUICK[@]}"
     complete demo "$job" fourier
+}
+
+# What sites do otherwise: no variable of the submitter reaches the job; the scripts are installed; srun speaks no PMIx.
+sites() {
+    local place="$SHARED/a place" blas=("${!OPENBLAS_@}")
+    # Nor do OpenBLAS's, which decide how it rounds.
+    env "${blas[@]/#/-u}" "$FILTERATLAS" render --weights "$WEIGHTS" --out "$SHARED/plain" -q "${QUICK[@]}"
+    job=$(env -u WEIGHTS bash tests/cluster/cluster.sh on head sbatch --parsable --export=NONE --output="$SHARED/none.log" --time=5 \
+        --ntasks=2 jobs/atlas.sbatch --weights="$WEIGHTS" --out "$SHARED/none" "${QUICK[@]}")
+    complete none "$job" plain
+    make -s BUILD="$BUILD" PREFIX="$place" install >/dev/null
+    job=$(on head env -u FILTERATLAS OUT="$SHARED/installed" sbatch --parsable --output="$SHARED/installed.log" --time=5 --ntasks=2 \
+        --chdir="$SHARED" "$place/share/filteratlas/jobs/atlas.sbatch" "${QUICK[@]}")
+    complete installed "$job" quick
+    on head sbatch -Q --wait --ntasks=3 --output="$SHARED/strangers.log" --wrap \
+        "srun --mpi=none $FILTERATLAS render --weights $WEIGHTS --out $SHARED/strangers"
+    check "sites: srun without PMIx: one line of all ranks" test "$(grep -c '^filteratlas: srun starts 3 processes' "$SHARED/strangers.log")" -eq 1
+    check "sites: srun without PMIx: nothing is drawn" test ! -e "$SHARED/strangers"
 }
 
 # rank_on NODE NAME: the process of the job's first rank on that node, by the node's own count.
@@ -267,7 +286,7 @@ run() {
 
 # Those that mostly wait run in the background, on nodes of their own.
 waiting=()
-[ $# -gt 0 ] || set -- power cable limit alone hostfile srun mpirun demo auto usr1 preempted ends array
+[ $# -gt 0 ] || set -- power cable limit alone hostfile srun mpirun demo sites auto usr1 preempted ends array
 for test in "$@"; do
     case $test in
     power | cable | limit)

@@ -270,7 +270,7 @@ kill -9 "$victim"
 began=$(date +%s%N)
 ended 60; status=$?
 check "a rank that dies: the job ends soon ($took ms, status $status)" test $took -lt 10000 -a $status -ne 124 -a $status -ne 0
-check "a rank that dies: mpirun names it" grep -Eq "process rank 1 .*signal 9|rank 1 .*exited on signal 9" err
+check "a rank that dies: mpirun names it" grep -Eq "rank(:[^ ]*,| | .*,)1\]? .*signal 9" <(tr '\n' ' ' <err)
 completes hang 2 "a rank that hangs"
 completes died 2 "a rank that dies"
 

@@ -243,7 +243,9 @@ static void judge_loss(struct world *w) {
     double patience = w->job.stop.silence + 3 + slack(w) + slept(w);
     if (w->rank[t->victim].dead && w->rank[t->victim].state != RANK_ENDED && w->ended > t->dies + patience)
         world_wrong(w, "rank %d died at %.1f, the job at %.1f", t->victim, t->dies, w->ended);
-    bool sleeps = t->one && t->one_to - t->one_from > w->job.stop.silence + 3 + slack(w);
+    /* nobody misses it while all sleep */
+    double together = fmax(fmin(t->one_to, t->all_to) - fmax(t->one_from, t->all_from), 0);
+    bool sleeps = t->one && t->one_to - t->one_from - together > w->job.stop.silence + 3 + slack(w);
     if (sleeps && w->rank[t->one].state != RANK_ENDED && w->ended > t->one_from + patience)
         world_wrong(w, "rank %d stood still at %.1f, the job ended at %.1f", t->one, t->one_from, w->ended);
     if (w->idle_from > 0 && w->ended > w->idle_from + patience + slept(w))

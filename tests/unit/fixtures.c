@@ -82,3 +82,16 @@ void fixture_string(const char *file, const char *path, const char *attribute, c
     H5free_memory(string);
     H5Tclose(type);
 }
+
+struct fixture_names fixture_groups(const char *file) {
+    hid_t id = open_fixture(file);
+    H5G_info_t info;
+    assert_true(H5Gget_info(id, &info) >= 0);
+    struct fixture_names names = {(int)info.nlinks, calloc(info.nlinks, sizeof *names.name)};
+    for (int i = 0; i < names.count; i++)
+        H5Lget_name_by_idx(id, ".", H5_INDEX_NAME, H5_ITER_INC, i, names.name[i], sizeof *names.name, H5P_DEFAULT);
+    H5Fclose(id);
+    return names;
+}
+
+void fixture_names_free(struct fixture_names *names) { free(names->name); }

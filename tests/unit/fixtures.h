@@ -21,4 +21,12 @@ double fixture_number(const char *file, const char *path, const char *attribute)
 uint64_t fixture_integer(const char *file, const char *path, const char *attribute);
 void fixture_string(const char *file, const char *path, const char *attribute, char text[64]);
 
+/* The groups at a file's root, by name. */
+struct fixture_names {
+    int count;
+    char (*name)[128]; /* [count] */
+};
+struct fixture_names fixture_groups(const char *file);
+void fixture_names_free(struct fixture_names *names);
+
 #endif

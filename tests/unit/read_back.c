@@ -124,7 +124,7 @@ int main(int argc, char **argv) {
     if (argc != 3)
         return fprintf(stderr, "usage: read_back WEIGHTS DIR\n"), 2;
     gemm_use_one_thread();
-    if (weights_read(argv[1], &weights, &error) || store_open_existing(argv[2], &store, &error))
+    if (weights_read(argv[1], NULL, &weights, &error) || store_open_existing(argv[2], &store, &error))
         give_up(&error);
     const struct looks looks = looks_of(&store);
     const struct octaves one = {

@@ -65,7 +65,7 @@ static void offsets_equal_numpy(void **state) {
             double uniform[2];
             noise_offset(&cases[i].stream, iteration, uniform);
             for (int j = 0; j < 2; j++)
-                assert_int_equal(floor(uniform[j] * (2 * cases[i].most + 1)) - cases[i].most,
+                assert_int_equal((int)floor(uniform[j] * (2 * cases[i].most + 1)) - cases[i].most,
                                  cases[i].offset[iteration][j]);
         }
 }
@@ -197,7 +197,7 @@ static int set_up(void **state) {
     (void)state;
     struct error error;
     gemm_use_one_thread();
-    return weights_read(DEMO, &demo, &error);
+    return weights_read(DEMO, NULL, &demo, &error);
 }
 
 static int tear_down(void **state) {
@@ -391,7 +391,7 @@ static void a_filter_that_sees_nothing_dies_with_the_leak_too(void **state) {
     (void)state;
     struct weights blind;
     struct error error;
-    assert_int_equal(weights_read(DEMO, &blind, &error), 0);
+    assert_int_equal(weights_read(DEMO, NULL, &blind, &error), 0);
     const struct vgg_layer *shape = &blind.net.layer[LAYER];
     float *kernel = blind.values + (weights_kernel(&blind, LAYER) - blind.values);
     for (int i = 0; i < 9 * shape->in_channels; i++)

@@ -332,7 +332,7 @@ static void gradients_point_where_those_of_double_precision_do(void **state) {
     int cases = 0;
     if (is_missing())
         return;
-    assert_int_equal(weights_read("jobs/demo/demo_weights.h5", &weights, &error), 0);
+    assert_int_equal(weights_read("jobs/demo/demo_weights.h5", NULL, &weights, &error), 0);
     for (char group[32]; snprintf(group, sizeof group, "case%02d", cases), fixture_exists("gradients.h5", group);
          cases++) {
         struct distance distance = compare_case(&weights, group);

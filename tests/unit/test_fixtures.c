@@ -100,7 +100,7 @@ static struct octaves all_sizes(void) {
 static int read_demo(void **state) {
     (void)state;
     struct error error;
-    if (weights_read(DEMO, &weights, &error))
+    if (weights_read(DEMO, NULL, &weights, &error))
         return -1;
     struct octaves all = all_sizes();
     return network_make(&weights, &all, weights.net.layers - 1, winograd_find_kernels(NULL), &demo, &error);

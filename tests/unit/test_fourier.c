@@ -25,7 +25,7 @@ static int set_up(void **state) {
     (void)state;
     struct error error;
     gemm_use_one_thread();
-    return weights_read(DEMO, &demo, &error);
+    return weights_read(DEMO, NULL, &demo, &error);
 }
 
 static int tear_down(void **state) {
@@ -458,10 +458,13 @@ static int rising(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-/* Chaotic, so only the beginning of what starts alive, and the end within a tolerance, can be compared. */
+/* Chaotic, so only the beginning of what starts alive, and the end within a tolerance, can be compared. At the third
+ * loss a unit in one or two of the drawings already falls to the other side of zero, 3e-3 away, with some compilers and
+ * with some of OpenBLAS's processors; the other drawings agree to 3e-5. */
 static void ascents_agree_with_double_precision(void **state) {
     (void)state;
-    double final[DRAWN], early = 0;
+    double final[DRAWN], third[DRAWN], early = 0;
+    int alive = 0;
     for (int i = 0; i < DRAWN; i++) {
         char group[64], path[80], layer[64];
         int shape[3];
@@ -472,16 +475,23 @@ static void ascents_agree_with_double_precision(void **state) {
         double *trace = fixture_doubles(FILE_NAME, path, shape);
         const struct ascent_job job = job_of(group);
         draw(&job, vgg_find(&demo.net, layer), (int)fixture_number(FILE_NAME, group, "filter"), &drawing);
-        for (int t = 0; t < 3 && trace[0] > OBJECTIVE_SILENT; t++)
+        for (int t = 0; t < 2 && trace[t] > OBJECTIVE_SILENT; t++)
             early = fmax(early, fabs(drawing.result.trace[t] / trace[t] - 1));
+        if (trace[0] > OBJECTIVE_SILENT && trace[2] > OBJECTIVE_SILENT)
+            third[alive++] = fabs(drawing.result.trace[2] / trace[2] - 1);
         final[i] = fabs(drawing.result.loss / fixture_number(FILE_NAME, group, "loss") - 1);
         drawing_free(&drawing);
         free(trace);
     }
     qsort(final, DRAWN, sizeof *final, rising);
-    printf("# first three losses within %.1e, final loss within %.1e (median), %.1e (9 in 10)\n", early,
-           final[DRAWN / 2], final[DRAWN * 9 / 10]);
-    assert_true(early < 1e-3);
+    qsort(third, alive, sizeof *third, rising);
+    printf("# first two losses within %.1e, third within %.1e (3 in 4), %.1e (all), final loss within %.1e (median), "
+           "%.1e (9 in 10)\n",
+           early, third[alive * 3 / 4], third[alive - 1], final[DRAWN / 2], final[DRAWN * 9 / 10]);
+    assert_true(alive > DRAWN / 2);
+    assert_true(early < 3e-4);
+    assert_true(third[alive * 3 / 4] < 1e-4);
+    assert_true(third[alive - 1] < 1e-2);
     assert_true(final[DRAWN / 2] < 0.03);
     assert_true(final[DRAWN * 9 / 10] < 0.15);
 }

@@ -42,7 +42,7 @@ static int set_up(void **state) {
         else
             printf("# skip: this processor does not run the %s kernels\n", set_names[i]);
     }
-    return weights_read(DEMO, &demo, &error);
+    return weights_read(DEMO, NULL, &demo, &error);
 }
 
 static int tear_down(void **state) {
@@ -577,7 +577,7 @@ static void compare_batch(const struct network *network, const struct octaves *o
 /* The demo network, but filter 0 of every layer is dead. */
 static void deaden(struct weights *weights) {
     struct error error;
-    assert_int_equal(weights_read(DEMO, weights, &error), 0);
+    assert_int_equal(weights_read(DEMO, NULL, weights, &error), 0);
     for (int l = 0; l < weights->net.layers; l++)
         weights->values[weights_bias(weights, l) - weights->values] = -1e6F;
 }

@@ -105,7 +105,7 @@ static int set_up(void **state) {
     (void)state;
     struct error error;
     gemm_use_one_thread();
-    int status = weights_read(DEMO, &demo, &error);
+    int status = weights_read(DEMO, NULL, &demo, &error);
     for (int l = 0; l < demo.net.layers && !status; l++)
         demo.values[weights_bias(&demo, l) - demo.values] = -1e3F;
     return status;

@@ -4,6 +4,7 @@
 #define FILTERATLAS_CLUSTER_H
 
 #include "filteratlas/base/error.h"
+#include "filteratlas/cluster/launcher.h"
 
 #include <stddef.h>
 
@@ -18,7 +19,7 @@ struct cluster {
     char first_host[CLUSTER_HOST_SIZE]; /* rank 0's */
     char (*hosts)[CLUSTER_HOST_SIZE];   /* on rank 0, all ranks' [ranks]; elsewhere NULL */
     int *leader;                        /* on rank 0, the first rank of each rank's node [ranks]; elsewhere NULL */
-    char mpi[64];                       /* "Open MPI 4.1.4" */
+    char mpi[LAUNCHER_MPI_SIZE];        /* "Open MPI 4.1.4" */
     struct cluster_groups *groups;      /* the communicators */
 };
 

@@ -1,12 +1,4 @@
-/* The weights of a VGG network, and reading them from a Keras HDF5 file.
- *
- * Layouts understood (the names and order of layers come from the file, never from the order of its groups):
- * - Keras 1 and 2 weights: root attribute `layer_names`, per layer group `weight_names`, kernels HWIO;
- * - the same under /model_weights (a saved model), layers nested in a model included;
- * - Keras 3 .weights.h5: layers/conv2d[_N]/vars/{0,1}, in numeric order, or the same under layers/functional;
- * - Theano-ordered kernels OIHW, stored flipped in both directions, in any of the above.
- * Dense layers (a "top") and anything without a kernel of four dimensions are passed over, but for normalisation layers
- * between the convolutions: they would change what the filters see, and are refused. */
+/* The weights of a VGG network, out of any file that model_file.h reads. */
 #ifndef FILTERATLAS_WEIGHTS_H
 #define FILTERATLAS_WEIGHTS_H
 
@@ -20,15 +12,19 @@ enum { WEIGHTS_LAYOUT_SIZE = 96, WEIGHTS_SHA256_SIZE = 65 };
 struct weights {
     struct vgg net;
     char layout[WEIGHTS_LAYOUT_SIZE]; /* for people: "Keras weights (layer_names), kernels HWIO, float16" */
-    char sha256[WEIGHTS_SHA256_SIZE]; /* of the whole file, lower-case hexadecimal */
+    char sha256[WEIGHTS_SHA256_SIZE]; /* of the whole file, lower-case hexadecimal; with a description beside it, of the
+                                         digests of both */
     size_t count;                     /* floats in values */
     float *values;                    /* per layer: kernel [3][3][in][out], then bias [out]; owned */
 };
 
-/* Reads and checks a file: 3x3 kernels, channels that chain from 3, one bias per output channel, finite values, 8, 10,
- * 13 or 16 convolutions. A file that can't be used is STATUS_USAGE with a message that names file and layer; nothing is
- * printed by HDF5 itself. On success the caller releases *weights with weights_free; on failure it holds nothing. */
-int weights_read(const char *path, struct weights *weights, struct error *error);
+/* Reads and checks a file, with the description in the file `config` unless that is NULL: 3x3 kernels, channels that
+ * chain from 3, one bias per output channel, finite values, 8, 10, 13 or 16 convolutions, each with a ReLU, and the
+ * poolings of VGG11, 13, 16 or 19. Batch normalisation is folded into the convolutions, a dense top is passed over. A
+ * file that can't be used, another network's among them, is STATUS_USAGE with a message that names file and layer;
+ * nothing is printed by HDF5 itself. On success the caller releases *weights with weights_free; on failure it holds
+ * nothing. */
+int weights_read(const char *path, const char *config, struct weights *weights, struct error *error);
 
 /* The kernel [3][3][in][out] (row, column, input channel, output channel) and the bias [out] of a layer. */
 const float *weights_kernel(const struct weights *weights, int layer);

@@ -1,21 +1,23 @@
-/* Matrix products in single precision, through OpenBLAS: the one place that includes cblas.h. */
+/* Matrix products in single precision, through OpenBLAS or another CBLAS (make BLAS=...): the one place that includes
+ * cblas.h. */
 #ifndef FILTERATLAS_GEMM_H
 #define FILTERATLAS_GEMM_H
 
 #include "filteratlas/base/error.h"
 
-/* Makes OpenBLAS compute on the calling thread alone: a rank is one thread's work. Call once, before the first product.
- */
+/* Makes the library compute on the calling thread alone: a rank is one thread's work. Call once, before the first
+ * product. */
 void gemm_use_one_thread(void);
 
 /* Has OpenBLAS take its working memory now, for all products to come: 128 MB of address space, and where there is no
  * room for it, it would try again for ever. Call once on every rank, before the first product. */
 int gemm_prepare(struct error *error);
 
-/* For the log: "OpenBLAS 0.3.21, SkylakeX kernels, 1 thread". The string is static. */
+/* For the log: "OpenBLAS 0.3.21, SkylakeX kernels, 1 thread", or "BLAS mkl_rt". Static. */
 const char *gemm_description(void);
 
-/* The kind of processor that OpenBLAS computes for, "SkylakeX"; static. Each rounds in its own way. */
+/* The kind of processor that OpenBLAS computes for, "SkylakeX", or another library's name; static. Each rounds in its
+ * own way. */
 const char *gemm_core(void);
 
 /* c[m][n] = a[m][k] * b[k][n] + beta * c, all row-major, rows `lda`, `ldb`, `ldc` floats apart. */
