@@ -220,7 +220,7 @@ dist: $(VIEWER_STAMP)
 	rm -rf "$(BUILD)/$(DIST)"
 	mkdir -p "$(BUILD)/$(DIST)"
 	{ git ls-files 2>/dev/null || find . -path "./$(BUILD)" -prune -o -type f -print; } | \
-		tar -cf - -T - | tar -xf - -C "$(BUILD)/$(DIST)"
+		tar --verbatim-files-from -cf - -T - | tar -xf - -C "$(BUILD)/$(DIST)"
 	mkdir -p "$(BUILD)/$(DIST)/viewer"
 	cp -r $(VIEWER)/openseadragon* $(wildcard $(VIEWER)/source) "$(BUILD)/$(DIST)/viewer"
 	tar -cf - --owner=0 --group=0 --mtime="$(DATE) UTC" --sort=name -C "$(BUILD)" "$(DIST)" | gzip -n >"$(BUILD)/$(DIST).tar.gz"

@@ -12,13 +12,16 @@ hash := \#
 there = $(if $(1),$(shell command -v $(firstword $(1)) >/dev/null 2>&1 && echo yes))
 have = $(shell $(PKG_CONFIG) --exists $(1) 2>/dev/null && echo $(1))
 flags = $(shell $(PKG_CONFIG) $(1) 2>/dev/null)
-# A CC of one's own compiles what needs MPI, too: two compilers' sanitizers or link-time code would not go together.
+# A CC of one's own compiles what needs MPI, too: two compilers' sanitizers or link-time code would not go together. It may
+# be such a wrapper itself.
 ifeq ($(origin CC),default)
 CC := $(firstword $(shell $(MPICC) -show 2>/dev/null))
 ifeq ($(call there,$(CC)),)
 CC := cc
 endif
 MPI_CC := $(MPICC)
+else ifneq ($(shell $(CC) -show >/dev/null 2>&1 && echo wraps),)
+MPI_CC := $(CC)
 else
 MPI_CC := OMPI_CC='$(CC)' MPICH_CC='$(CC)' I_MPI_CC='$(CC)' $(MPICC)
 endif

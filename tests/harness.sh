@@ -10,6 +10,7 @@ TEMPORARY=$(mktemp -d "${TMPDIR:-/tmp}/filteratlas-test.XXXXXX")
 shm=/dev/shm
 [ "$(df -k --output=avail /dev/shm 2>/dev/null | tail -n 1)" -ge 500000 ] 2>/dev/null || shm=$TEMPORARY
 SHARED_MEMORY=$(mktemp -d "$shm/filteratlas-test.XXXXXX")
+chmod 1777 "$SHARED_MEMORY" # for tests that run as somebody else
 export OMPI_MCA_btl_vader_backing_directory=$SHARED_MEMORY OMPI_MCA_btl_sm_backing_directory=$SHARED_MEMORY
 export OMPI_MCA_osc_sm_backing_directory=$SHARED_MEMORY
 failed=0

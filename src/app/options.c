@@ -91,7 +91,7 @@ const struct row option_rows[OPTION_ROWS] = {
     {"time-limit", 0, TYPE_TIME, GROUP_RUN, RENDER, FIELD(time_limit), "[H:]M:S|auto", NONE, 0, 0,
      "stop by then, status 75; auto: the Slurm job's end"},
     {"grace", 0, TYPE_REAL, GROUP_RUN, RENDER, FIELD(grace), "S", NONE, 0, 1e6,
-     "seconds for units in flight after a signal (default: 0.5 after SIGTERM, else till finished)"},
+     "for units in flight (no end; after SIGTERM 0.5)"},
     {"rank-timeout", 0, TYPE_REAL, GROUP_RUN, RENDER, FIELD(rank_timeout), "S", BOTH("300"), 1, 1e6,
      "a rank silent for so many seconds is lost"},
     {"no-shared", 0, TYPE_FLAG, GROUP_RUN, RENDER, FIELD(no_shared), NULL, NONE, 0, 0,

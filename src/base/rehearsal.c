@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -11,6 +12,7 @@ static _Noreturn void rehearse(void (*act)(void *context), void *context, int se
     struct rlimit none = {0, 0}, time = {seconds, seconds};
     static const int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGXCPU};
     int null = open("/dev/null", O_WRONLY);
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* nobody is left behind who reads from a file system that doesn't answer */
     setrlimit(RLIMIT_CORE, &none);
     setrlimit(RLIMIT_CPU, &time);
     for (unsigned i = 0; i < sizeof signals / sizeof *signals; i++)
@@ -31,6 +33,7 @@ bool rehearsal_survives(void (*act)(void *context), void *context, int seconds, 
     do
         got = waitpid(child, &status, 0);
     while (got < 0 && errno == EINTR);
-    *signal = got == child && WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-    return *signal == 0;
+    bool survived = got != child || (WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    *signal = survived ? 0 : WIFSIGNALED(status) ? WTERMSIG(status) : SIGABRT;
+    return survived;
 }

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* An open file, and the description of its model if there is one. */
 struct source {
@@ -183,13 +184,19 @@ static int read_all(const struct reading *reading) {
 
 static void rehearse(void *context) { read_all(context); }
 
+/* Ten times what reading takes where it takes long, from a compressed file on a slow processor. */
+static int most_seconds(const char *path) {
+    enum { LEAST = 10, BYTES_EACH = 10 << 20 };
+    struct stat info;
+    return LEAST + (stat(path, &info) ? 0 : (int)(info.st_size / BYTES_EACH));
+}
+
 int model_file_read(const char *path, const char *config, bool without_top, struct model_file *model,
                     struct error *error) {
-    enum { MOST_SECONDS = 60 };
     struct reading reading = {path, config, without_top, model, error};
     int signal, status;
     *model = (struct model_file){0};
-    if (rehearsal_survives(rehearse, &reading, MOST_SECONDS, &signal))
+    if (rehearsal_survives(rehearse, &reading, most_seconds(path), &signal))
         status = read_all(&reading);
     else
         status = error_set(error, STATUS_USAGE, "%s: is damaged (HDF5 %s over it); copy it or download it again", path,

@@ -26,9 +26,15 @@ typedef int32_t ivec __attribute__((vector_size(4 * LANES), may_alias));
 typedef int8_t bvec __attribute__((vector_size(LANES), may_alias));
 
 #define INLINE static inline __attribute__((always_inline))
+/* ROLLED: unrolled, every point's address would be worked out and kept by itself. */
+#if defined(__clang__)
+#define UNROLL _Pragma("unroll 16")
+#define ROLLED _Pragma("nounroll")
+#else
 #define UNROLL _Pragma("GCC unroll 16")
+#define ROLLED _Pragma("GCC unroll 1")
+#endif
 #define NOINLINE static __attribute__((noinline))
-#define ROLLED _Pragma("GCC unroll 1") /* unrolled, every point's address would be worked out and kept by itself */
 
 /* GCC takes each use of a vector from memory anew, twice as many loads as needed. Only where registers are plenty. */
 #if defined(__AVX512F__)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What the commands make of a folder in which others have been: damage, strangers, another job, other kernels, another
 # process, and limits.
-# shellcheck source=tests/harness.sh disable=SC1091
+# shellcheck source=tests/harness.sh disable=SC2016,SC1091
 . "$(dirname "$0")/../harness.sh"
 
 WEIGHTS=$HERE/jobs/demo/demo_weights.h5
@@ -61,4 +61,12 @@ fi
 # Limits
 export PMIX_MCA_gds=hash # else Open MPI's own file is too large
 expect "ulimit -f: one line that names it, status 1" 1 'File too large; .*ulimit -f' bash -c 'ulimit -f 8; exec "$@"' - "$FILTERATLAS" stitch --out atlas -q
-expect "ulimit -v: one line that speaks of memory" 1 'out of memory' bash -c 'ulimit -v 200000; exec "$@"' - "$FILTERATLAS" render --out vm "${JOB[@]}" --filters 0:1
+# Little memory: OpenBLAS finds none to work with. Since 0.3.22 or so it looks for it before any program begins, and for ever.
+limited=(bash -c 'ulimit -v "$1"; exec "${@:2}"' limited)
+if "${limited[@]}" 200000 timeout 10 "$FILTERATLAS" --version >/dev/null 2>&1; then
+    expect "ulimit -v: one line that speaks of memory" 1 'out of memory' "${limited[@]}" 200000 "$FILTERATLAS" render --out vm "${JOB[@]}" --filters 0:1
+else
+    pass "ulimit -v: one line that speaks of memory # SKIP OpenBLAS itself doesn't start with so little"
+fi
+expect "ulimit -v: one line where pictures are too large for it" 1 'out of memory' \
+    "${limited[@]}" 700000 "$FILTERATLAS" render --out vm "${JOB[@]}" --filters 0:1 --size 4000

@@ -21,9 +21,10 @@
 static const char usage[] =
     "Usage: mutate_models COUNT SEED FOLDER CONFIG FILE...\n"
     "Damages FILEs at random COUNT times, and descriptions of models made from CONFIG, and reads each with inspect.\n"
-    "Files that end a process badly, take more than 20 s or 2 GB are kept in FOLDER. Exit status 1 if there is one.\n";
+    "Files that end a process badly, take more than 120 s or 2 GB are kept in FOLDER, and those\n"
+    "over which HDF5 breaks down. Exit status 1 if there is one.\n";
 
-enum { MOST_SECONDS = 20, MOST_MEMORY = 2000000 /* kB */, MOST_FILES = 64 };
+enum { MOST_SECONDS = 120, MOST_MEMORY = 2000000 /* kB */, MOST_FILES = 64 };
 
 struct bytes {
     unsigned char *byte;
@@ -248,12 +249,13 @@ static void damage_description(struct bytes *b) {
 
 /* --- Reading ----------------------------------------------------------------------------------------------------- */
 
-static _Noreturn void read_in_child(const char *path, const char *config) {
+/* What it says on standard error goes into the file `said`. */
+static _Noreturn void read_in_child(const char *path, const char *config, const char *said) {
     char *argv[] = {"inspect", (char *)path, (char *)"--config", (char *)config, NULL};
-    int null = open("/dev/null", O_WRONLY);
+    int null = open("/dev/null", O_WRONLY), log = open(said, O_WRONLY | O_CREAT | O_TRUNC, 0600);
     alarm(MOST_SECONDS);
     dup2(null, STDOUT_FILENO);
-    dup2(null, STDERR_FILENO);
+    dup2(log, STDERR_FILENO);
     int status = app_inspect(config ? 4 : 2, argv);
     _exit(status);
 }
@@ -261,19 +263,28 @@ static _Noreturn void read_in_child(const char *path, const char *config) {
 struct outcome {
     int status;  /* as wait gives it */
     long memory; /* kB */
+    bool broke;  /* HDF5 broke down in the rehearsal, and the file was refused for that */
 };
 
-static struct outcome try(const char *path, const char *config) {
+static bool says(const char *said, const char *words) {
+    struct bytes text = read_file(said);
+    bool found = strstr((char *)text.byte, words) != NULL;
+    free(text.byte);
+    return found;
+}
+
+static struct outcome try(const char *path, const char *config, const char *said) {
     struct outcome outcome;
     struct rusage used;
     pid_t child = fork();
     if (child < 0)
         give_up("fork");
     if (child == 0)
-        read_in_child(path, config);
+        read_in_child(path, config, said);
     if (wait4(child, &outcome.status, 0, &used) != child)
         give_up("wait");
     outcome.memory = used.ru_maxrss;
+    outcome.broke = says(said, "(HDF5 ");
     return outcome;
 }
 
@@ -283,7 +294,7 @@ static bool is_bad(const struct outcome *outcome) {
 }
 
 struct tally {
-    long read, refused, bad, memory;
+    long read, refused, broke, bad, memory;
 };
 
 static void count(struct tally *tally, const struct outcome *outcome, const char *path, const char *kept) {
@@ -291,12 +302,14 @@ static void count(struct tally *tally, const struct outcome *outcome, const char
     tally->bad += bad;
     tally->read += !bad && WEXITSTATUS(outcome->status) == STATUS_OK;
     tally->refused += !bad && WEXITSTATUS(outcome->status) != STATUS_OK;
+    tally->broke += !bad && outcome->broke;
     tally->memory = outcome->memory > tally->memory ? outcome->memory : tally->memory;
-    if (!bad)
+    if (!bad && !outcome->broke)
         return;
-    printf("# %s: %s %d, %ld MB\n", kept, WIFEXITED(outcome->status) ? "status" : "signal",
-           WIFEXITED(outcome->status) ? WEXITSTATUS(outcome->status) : WTERMSIG(outcome->status),
-           outcome->memory / 1000);
+    if (bad)
+        printf("# %s: %s %d, %ld MB\n", kept, WIFEXITED(outcome->status) ? "status" : "signal",
+               WIFEXITED(outcome->status) ? WEXITSTATUS(outcome->status) : WTERMSIG(outcome->status),
+               outcome->memory / 1000);
     if (rename(path, kept))
         give_up(kept);
 }
@@ -315,15 +328,16 @@ static void try_one(long i, const char *folder, const struct bytes *config, char
     bool describes = i % 3 == 0;
     int file = (int)draw_below(count_files);
     struct bytes b = copy(describes ? config : &files[file]);
-    char path[512], kept[512];
+    char path[512], kept[512], said[512];
     if (describes)
         damage_description(&b);
     else
         damage(&b);
     snprintf(path, sizeof path, "%s/current", folder);
+    snprintf(said, sizeof said, "%s/said", folder);
     snprintf(kept, sizeof kept, "%s/bad-%ld.%s", folder, i, describes ? "json" : "h5");
     write_file(path, b.byte, b.size);
-    struct outcome outcome = describes ? try(paths[0], path) : try(path, NULL);
+    struct outcome outcome = describes ? try(paths[0], path, said) : try(path, NULL, said);
     count(tally, &outcome, path, kept);
     free(b.byte);
 }
