@@ -438,6 +438,20 @@ void winograd_backward(const struct winograd_layer *layer, const float *grad_out
     convolve(&c, scratch);
 }
 
+struct winograd_traffic winograd_traffic(const struct winograd_layer *layer, enum winograd_direction direction,
+                                         int pictures, int height, int width) {
+    const enum winograd_tile tile = winograd_used_tile(layer, direction, height, width);
+    const int side = tile_side(tile), tiles = pictures * ceil_div(height, side) * ceil_div(width, side);
+    const int blocks = ceil_div(tiles, block_limit(winograd_padded(layer->cin), winograd_padded(layer->cout)));
+    const double shrink = layer->pooled ? 4 : 1, positions = (double)pictures * height * width;
+    const double below = positions * winograd_padded(layer->cin) * sizeof(float);
+    const double above = positions / shrink * winograd_padded(layer->cout) * (sizeof(float) + sizeof(uint8_t));
+    const double table =
+        (double)blocks * (double)winograd_table_bytes(layer->kernels[direction], tile, layer->cin, layer->cout);
+    return direction == WINOGRAD_FORWARD ? (struct winograd_traffic){table, below, above}
+                                         : (struct winograd_traffic){table, above, below};
+}
+
 /* ---- strips */
 
 int winograd_strip_rows(const struct winograd_layer *layer, enum winograd_direction direction, int height, int width) {
