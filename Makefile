@@ -31,13 +31,15 @@ ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -DFILTERATLAS_VERSION='"$(VERSION)"' -DFILT
 LIBS := $(LIBRARY_LIBS) -lm -lpthread $(LDFLAGS)
 
 KERNELS := src/net/winograd_kernels.c
-SOURCES := $(filter-out $(KERNELS),$(wildcard src/*/*.c))
+LOOPS := src/net/loops.c
+SOURCES := $(filter-out $(KERNELS) $(LOOPS),$(wildcard src/*/*.c))
 CLUSTER := $(addprefix src/cluster/,cluster.c distribute.c driver.c relay.c segment.c shared.c) $(wildcard src/app/render*.c) src/app/app.c
 SERIAL := $(filter-out $(CLUSTER),$(SOURCES)) # all that links and is tested without MPI
 KERNEL_OBJECTS := $(KERNEL_SETS:%=$(BUILD)/src/net/winograd_kernels_%.o)
-OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(KERNEL_OBJECTS) $(BUILD)/page_assets.o
+LOOP_OBJECTS := $(KERNEL_SETS:%=$(BUILD)/src/net/loops_%.o)
+OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(KERNEL_OBJECTS) $(LOOP_OBJECTS) $(BUILD)/page_assets.o
 TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
-TEST_HELPERS := $(addprefix $(BUILD)/tests/unit/,weights_writer.o fixtures.o twin.o twin_network.o twin_graph.o folder.o model_writer.o)
+TEST_HELPERS := $(addprefix $(BUILD)/tests/unit/,weights_writer.o fixtures.o twin.o twin_network.o twin_graph.o graph_builder.o folder.o model_writer.o)
 
 all: $(BUILD)/filteratlas
 
@@ -48,12 +50,17 @@ $(BUILD)/filteratlas: $(OBJECTS) $(BUILD)/src/main.o
 $(CLUSTER:%.c=$(BUILD)/%.o): COMPILE := $(MPI_CC)
 
 # Which of the sets there are.
-$(BUILD)/src/net/winograd.o $(BUILD)/tests/bench/peak.o: ALL_CFLAGS += $(patsubst %,-DWINOGRAD_WITH_%,$(filter-out baseline,$(KERNEL_SETS)))
+$(BUILD)/src/net/winograd.o $(BUILD)/tests/bench/peak.o $(BUILD)/src/net/loops_for.o: ALL_CFLAGS += $(patsubst %,-DWINOGRAD_WITH_%,$(filter-out baseline,$(KERNEL_SETS)))
 
 $(KERNEL_OBJECTS): $(BUILD)/src/net/winograd_kernels_%.o: $(KERNELS) $(RULES)
 	$(call say,CC,$< ($*))
 	@mkdir -p $(@D)
 	$(Q)$(COMPILE) $(ALL_CFLAGS) -O3 -ffp-contract=fast $(KERNEL_FLAGS_$*) -DWINOGRAD_ISA=$* -MMD -MP -c -o $@ $<
+
+$(LOOP_OBJECTS): $(BUILD)/src/net/loops_%.o: $(LOOPS) $(RULES)
+	$(call say,CC,$< ($*))
+	@mkdir -p $(@D)
+	$(Q)$(COMPILE) $(ALL_CFLAGS) -O3 -fno-trapping-math $(KERNEL_FLAGS_$*) -DLOOPS_ISA=$* -MMD -MP -c -o $@ $<
 
 # Long loops over pixels and waves: -O3 makes vectors of them, which round the same.
 $(addprefix $(BUILD)/src/ascent/,waves.o fourier.o optimisers.o transform.o): ALL_CFLAGS += -O3
@@ -102,7 +109,7 @@ $(BUILD)/tests/%.o: tests/%.c $(RULES)
 	@mkdir -p $(@D)
 	$(Q)$(COMPILE) $(ALL_CFLAGS) -Isrc $(shell $(PKG_CONFIG) --cflags cmocka) -MMD -MP -c -o $@ $<
 
-$(BUILD)/libserial.a: $(SERIAL:%.c=$(BUILD)/%.o) $(KERNEL_OBJECTS) $(BUILD)/page_assets.o
+$(BUILD)/libserial.a: $(SERIAL:%.c=$(BUILD)/%.o) $(KERNEL_OBJECTS) $(LOOP_OBJECTS) $(BUILD)/page_assets.o
 	$(call say,AR,$@)
 	@rm -f $@
 	$(Q)ar rcs $@ $^
@@ -150,7 +157,7 @@ tests: $(BUILD)/filteratlas $(TESTS) $(BUILD)/tests/make_weights $(BUILD)/tests/
 	$(BUILD)/tests/read_back $(BUILD)/tests/faults.so $(BUILD)/tests/sim/sim
 
 # oneDNN 2 has no pkg-config file.
-BENCH_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out %/write_live_weights.c,$(wildcard tests/bench/*.c)))
+BENCH_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out %/write_live_weights.c %/resnet.c,$(wildcard tests/bench/*.c)))
 $(BUILD)/tests/bench/bench: $(BENCH_OBJECTS) $(BUILD)/tests/unit/weights_writer.o $(BUILD)/libserial.a
 	$(call say,LINK,$@)
 	$(Q)$(COMPILE) $(ALL_CFLAGS) -o $@ $^ -ldnnl -lgomp $(LIBS)
@@ -160,7 +167,11 @@ $(BUILD)/tests/bench/write_live_weights: $(addprefix $(BUILD)/tests/,bench/write
 	$(call say,LINK,$@)
 	$(Q)$(COMPILE) $(ALL_CFLAGS) -o $@ $^ $(LIBS)
 
-bench-programs: $(BUILD)/filteratlas $(BUILD)/tests/bench/bench $(BUILD)/tests/bench/write_live_weights
+$(BUILD)/tests/bench/resnet: $(BUILD)/tests/bench/resnet.o $(BUILD)/libserial.a
+	$(call say,LINK,$@)
+	$(Q)$(COMPILE) $(ALL_CFLAGS) -o $@ $^ $(LIBS)
+
+bench-programs: $(BUILD)/filteratlas $(addprefix $(BUILD)/tests/bench/,bench write_live_weights resnet)
 
 bench: bench-programs
 	$(Q)$(BUILD)/tests/bench/bench --csv $(BUILD)/bench.csv $(BENCH)

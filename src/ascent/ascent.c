@@ -2,17 +2,17 @@
 
 #include "filteratlas/base/clock.h"
 #include "recipe.h"
+#include "source.h"
 
 #include <fenv.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct ascent {
-    const struct network *network;
+    struct source source;
     const struct ascent_job *job;
     const struct recipe *recipe;
     struct canvas canvas;
-    struct network_memory memory;
     int batch;
     size_t parameter_count;    /* of a picture */
     size_t picture_floats;     /* of the largest size that is climbed */
@@ -72,7 +72,7 @@ static double bytes_of(const struct ascent_job *job, int batch) {
 }
 
 double ascent_bytes(const struct ascent *ascent) {
-    return bytes_of(ascent->job, ascent->batch) + (double)ascent->memory.bytes;
+    return bytes_of(ascent->job, ascent->batch) + source_bytes(&ascent->source);
 }
 
 /* *floats [count], NULL for none; false without memory. */
@@ -94,16 +94,31 @@ static int make_arrays(struct ascent *a, struct error *error) {
     return enough ? STATUS_OK : error_memory(error, bytes_of(a->job, a->batch), "pictures");
 }
 
-int ascent_make(const struct network *network, const struct ascent_job *job, int deepest, int batch,
-                struct ascent **ascent, struct error *error) {
+static int make_ascent(struct source source, const struct ascent_job *job, int deepest, int batch,
+                       struct ascent **ascent, struct error *error) {
     struct ascent *a = *ascent = calloc(1, sizeof *a);
     if (!a)
         return error_memory(error, sizeof *a, "the ascent");
-    *a = (struct ascent){.network = network, .job = job, .recipe = recipe_of(job), .canvas.job = job, .batch = batch};
+    *a = (struct ascent){.source = source, .job = job, .recipe = recipe_of(job), .canvas.job = job, .batch = batch};
     int status = make_arrays(a, error);
     if (!status)
         status = a->recipe->parameterisation->make(&a->canvas, error);
-    return status ? status : network_memory_make(network, &job->octaves, deepest, batch, &a->memory, error);
+    return status ? status : source_make(&a->source, &job->octaves, deepest, batch, error);
+}
+
+int ascent_make(const struct network *network, const struct ascent_job *job, int deepest, int batch,
+                struct ascent **ascent, struct error *error) {
+    return make_ascent((struct source){.network = network}, job, deepest, batch, ascent, error);
+}
+
+int ascent_make_of_graph(const struct executor *executor, const struct ascent_job *job, int batch,
+                         struct ascent **ascent, struct error *error) {
+    *ascent = NULL;
+    if (executor_channels(executor) != (job->grey ? 1 : 3))
+        return error_set(error, STATUS_USAGE,
+                         "the network: takes pictures of %d channels; networks of 1 or 3 can be drawn",
+                         executor_channels(executor));
+    return make_ascent((struct source){.executor = executor}, job, 0, batch, ascent, error);
 }
 
 void ascent_free(struct ascent *ascent) {
@@ -111,7 +126,7 @@ void ascent_free(struct ascent *ascent) {
         return;
     float *const owned[] = {ascent->parameters, ascent->states,  ascent->rendered,           ascent->shown,
                             ascent->gradients,  ascent->between, ascent->parameter_gradient, ascent->traces};
-    network_memory_free(&ascent->memory);
+    source_free(&ascent->source);
     ascent->recipe->parameterisation->free(&ascent->canvas);
     for (size_t i = 0; i < sizeof owned / sizeof *owned; i++)
         free(owned[i]);
@@ -133,7 +148,7 @@ static float *part(float *array, size_t floats, int place) { return array ? arra
 
 static struct climber climber_of(const struct ascent *a, int layer, int place, struct ascent_result *result) {
     return (struct climber){.result = result,
-                            .noise = {a->job->seed, layer, result->filter, result->attempt},
+                            .noise = {a->job->seed, source_number(&a->source, layer), result->filter, result->attempt},
                             .parameters = part(a->parameters, a->parameter_count, place),
                             .state = part(a->states, a->recipe->optimiser->states * a->parameter_count, place),
                             .rendered = part(a->rendered, a->picture_floats, place),
@@ -200,8 +215,9 @@ static size_t parameters_at(const struct ascent *a, int octave) {
     return a->rendered ? a->parameter_count : (size_t)o->height[octave] * o->width[octave] * 3;
 }
 
-/* One step along the gradient, and what follows from the loss. */
-static void step(const struct ascent *a, int octave, struct climber *climber, double loss) {
+/* One step along the gradient, and what follows from the loss. Behind a ReLU a filter whose loss is nothing is dead;
+ * behind anything else the loss may be negative, and only a gradient of 0 ends the ascent. */
+static void step(const struct ascent *a, int octave, struct climber *climber, bool rectifies, double loss) {
     const struct parameterisation *parameterisation = a->recipe->parameterisation;
     struct ascent_result *result = climber->result;
     bool moved = a->recipe->optimiser->step(a->job, result->iterations, parameters_at(a, octave),
@@ -210,9 +226,9 @@ static void step(const struct ascent *a, int octave, struct climber *climber, do
     result->trace[result->iterations++] = (float)loss;
     if (parameterisation->settle)
         parameterisation->settle(&a->canvas, octave, result->iterations, climber->parameters, climber->gradient);
-    bool silent = loss <= OBJECTIVE_SILENT, leaks = silent && a->job->objective.leak && moved;
+    bool silent = rectifies && loss <= OBJECTIVE_SILENT, leaks = silent && a->job->objective.leak && moved;
     result->leaked |= leaks && a->job->marks_leaks;
-    result->dead = silent && !leaks;
+    result->dead = rectifies ? silent && !leaks : !moved;
 }
 
 /* The batch -------------------------------------------------------------------------------------------------------- */
@@ -250,8 +266,8 @@ static int gather(struct group *group, int octave, bool still, struct climber **
 static bool take_gradients(struct group *group, int octave, struct network_picture *pictures, int count) {
     struct ascent *a = group->ascent;
     const struct octaves *o = &a->job->octaves;
-    return network_gradients(a->network, &a->memory, &a->job->objective, group->layer, o->height[octave],
-                             o->width[octave], pictures, count, group->interrupt);
+    return source_gradients(&a->source, &a->job->objective, group->layer, o->height[octave], o->width[octave], pictures,
+                            count, group->interrupt);
 }
 
 /* The same, with those marked as dead whose way through the network left the range of single precision. The processor
@@ -275,12 +291,13 @@ static bool look(struct group *group, int octave, struct climber **alive, struct
 static bool iterate(struct group *group, int octave) {
     struct network_picture pictures[ASCENT_MAX_BATCH];
     struct climber *alive[ASCENT_MAX_BATCH];
+    bool rectifies = source_rectifies(&group->ascent->source, group->layer);
     int n = gather(group, octave, false, alive, pictures);
     if (n && !look(group, octave, alive, pictures, n))
         return false;
     for (int i = 0; i < n; i++)
         if (!alive[i]->result->overflowed)
-            step(group->ascent, octave, alive[i], pictures[i].loss);
+            step(group->ascent, octave, alive[i], rectifies, pictures[i].loss);
     return true;
 }
 
@@ -372,7 +389,8 @@ double ascent_time(struct ascent *ascent, int layer, int octave, int count, bool
     iterate(&group, octave);
     double seconds = clock_now() - begin;
     *lives = false;
+    bool rectifies = source_rectifies(&ascent->source, layer);
     for (int i = 0; i < count; i++)
-        *lives |= results[i].loss > 0;
+        *lives |= rectifies ? results[i].loss > 0 : !results[i].dead;
     return seconds;
 }

@@ -16,6 +16,7 @@ struct fourier_tables {
     struct waves *waves;
     float *t;                         /* [height][3][width] of an octave, or its gradient */
     float colour[CHANNELS][CHANNELS]; /* [red, green, blue][t's channels] */
+    float back[CHANNELS][CHANNELS];   /* the same on the way back */
 };
 
 static int height_of(const struct ascent_job *job, int octave) { return job->octaves.height[octave]; }
@@ -47,6 +48,17 @@ static void make_colours(float colour[CHANNELS][CHANNELS]) {
             colour[c][t] = (float)(root[c][t] / largest);
 }
 
+/* Of a grey picture all three channels are the first wave's, as strong as the strongest colour. Each has all of the
+ * gradient, of which they then get a third. */
+static void make_greys(struct fourier_tables *tables) {
+    memset(tables->colour, 0, sizeof tables->colour);
+    memset(tables->back, 0, sizeof tables->back);
+    for (int c = 0; c < CHANNELS; c++) {
+        tables->colour[c][0] = (float)(1 / sqrt(CHANNELS));
+        tables->back[c][0] = tables->colour[c][0] / CHANNELS;
+    }
+}
+
 static int make(struct canvas *canvas, struct error *error) {
     struct fourier_tables *tables = canvas->own = calloc(1, sizeof *tables);
     size_t size = picture_floats(canvas->job) * sizeof(float);
@@ -55,6 +67,9 @@ static int make(struct canvas *canvas, struct error *error) {
     if (!tables || !tables->t)
         return error_memory(error, (double)size, "pictures");
     make_colours(tables->colour);
+    memcpy(tables->back, tables->colour, sizeof tables->back);
+    if (canvas->job->grey)
+        make_greys(tables);
     return waves_make(&canvas->job->octaves, canvas->job->spectrum, &tables->waves, error);
 }
 
@@ -95,7 +110,7 @@ static void pull_back(const struct canvas *canvas, int octave, const float *pict
                       float *c_gradient) {
     const struct fourier_tables *tables = canvas->own;
     int height = height_of(canvas->job, octave), width = width_of(canvas->job, octave);
-    const float(*mix)[CHANNELS] = tables->colour;
+    const float(*mix)[CHANNELS] = tables->back;
     for (int y = 0; y < height; y++) {
         float *t = tables->t + (size_t)y * CHANNELS * width;
         const float *s = picture + (size_t)y * width * CHANNELS;

@@ -41,8 +41,17 @@ static void release(struct canvas *canvas) {
     free(scratch);
 }
 
+/* Numbers of one channel, in place, become those of three: from the end on, where nothing is lost. */
+static void spread_grey(size_t pixels, float *x) {
+    for (size_t i = pixels; i-- > 0;)
+        x[3 * i] = x[3 * i + 1] = x[3 * i + 2] = x[i];
+}
+
 static void start(const struct canvas *canvas, const struct noise_stream *noise, int octave, float *x) {
-    noise_picture(noise, picture_floats(canvas->job, octave), x);
+    size_t floats = picture_floats(canvas->job, octave), pixels = floats / 3;
+    noise_picture(noise, canvas->job->grey ? pixels : floats, x);
+    if (canvas->job->grey)
+        spread_grey(pixels, x);
 }
 
 static void settle(const struct canvas *canvas, int octave, int steps, float *x, float *scratch) {

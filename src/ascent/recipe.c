@@ -46,6 +46,17 @@ static void preprocess_gradient_back(const struct view *view, const float *out_g
     preprocess_back(view->job->preprocess, out_gradient, (size_t)view->height * view->width, in_gradient);
 }
 
+static bool has_grey(const struct view *view) { return view->job->grey; }
+
+static void make_grey(const struct view *view, const float *in, float *out) {
+    grey_picture(in, (size_t)view->height * view->width, out);
+}
+
+static void make_grey_back(const struct view *view, const float *out_gradient, float *in_gradient) {
+    grey_back(out_gradient, (size_t)view->height * view->width, in_gradient);
+}
+
+static const struct transform greying = {has_grey, make_grey, make_grey_back};
 static const struct transform shifting = {has_shift, shift, shift_back};
 static const struct transform turning = {has_turn, turn, turn_gradient_back};
 static const struct transform preprocessing = {always, preprocess, preprocess_gradient_back};
@@ -80,12 +91,12 @@ static void look_turned(const struct noise_stream *noise, int iteration, struct 
 static const struct recipe recipes[] = {
     [RECIPE_KERAS] = {.name = "keras",
                       .parameterisation = &pixels,
-                      .transforms = {&shifting},
+                      .transforms = {&shifting, &greying},
                       .optimiser = &normalised_gradient,
                       .look = look_shifted},
     [RECIPE_FOURIER] = {.name = "fourier",
                         .parameterisation = &fourier,
-                        .transforms = {&shifting, &turning, &preprocessing},
+                        .transforms = {&shifting, &turning, &preprocessing, &greying},
                         .optimiser = &adam,
                         .look = look_turned,
                         .looks_again = true},

@@ -76,7 +76,7 @@ struct optimiser {
 
 extern const struct optimiser normalised_gradient, adam;
 
-enum { RECIPE_TRANSFORMS = 3 };
+enum { RECIPE_TRANSFORMS = 4 };
 
 struct recipe {
     const char *name;

@@ -99,3 +99,17 @@ void preprocess_back(enum preprocess how, const float *x_gradient, size_t pixels
         for (int c = 0; c < CHANNELS; c++)
             s_gradient[affine.from[c]] = x_gradient[c] * affine.scale[c];
 }
+
+/* Grey ------------------------------------------------------------------------------------------------------------ */
+
+/* In double precision, where three times a float and a third of that are exact. */
+void grey_picture(const float *s, size_t pixels, float *x) {
+    for (size_t i = 0; i < pixels; i++, s += CHANNELS)
+        x[i] = (float)(((double)s[0] + s[1] + s[2]) / CHANNELS);
+}
+
+void grey_back(const float *x_gradient, size_t pixels, float *s_gradient) {
+    for (size_t i = 0; i < pixels; i++, s_gradient += CHANNELS)
+        for (int c = 0; c < CHANNELS; c++)
+            s_gradient[c] = x_gradient[i];
+}

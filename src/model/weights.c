@@ -153,11 +153,24 @@ static int copy_values(const struct found *found, struct weights *weights, struc
 
 /* --- The module -------------------------------------------------------------------------------------------------- */
 
+static int find_network(struct found *found, struct vgg *net, struct error *error) {
+    int status = find_layers(found, error);
+    return status ? status : make_network(found, net, error);
+}
+
+int weights_find_vgg(const struct graph *graph, const char *path, struct vgg *net, int nodes[VGG_MAX_LAYERS],
+                     struct error *error) {
+    struct found found = {.path = path, .graph = graph};
+    int status = find_network(&found, net, error);
+    memcpy(nodes, found.node, sizeof found.node);
+    return status;
+}
+
 static int read_graph(const char *path, struct graph *graph, struct weights *weights, struct error *error) {
     if (graph_fold(graph, error))
         return error->status;
     struct found found = {.path = path, .graph = graph};
-    if (find_layers(&found, error) || make_network(&found, &weights->net, error))
+    if (find_network(&found, &weights->net, error))
         return error->status;
     return copy_values(&found, weights, error);
 }

@@ -43,3 +43,18 @@ double objective_turn(const struct objective *objective, float *z, int height, i
     set_slope(z, height, width, &window, (float)(1.0 / count), leaks);
     return loss;
 }
+
+double objective_turn_slopes(const struct objective *objective, const float *values, float *slopes, int height,
+                             int width) {
+    struct window w = window_of(objective, height, width);
+    double count = (double)(w.bottom - w.top) * (w.right - w.left), sum = 0;
+    float share = (float)(1.0 / count);
+    for (int y = 0; y < height; y++)
+        for (int x = 0; x < width; x++) {
+            size_t at = (size_t)y * width + x;
+            bool counts = y >= w.top && y < w.bottom && x >= w.left && x < w.right;
+            sum += counts ? values[at] : 0;
+            slopes[at] *= counts ? share : 0;
+        }
+    return sum / count;
+}

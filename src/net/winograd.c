@@ -402,12 +402,16 @@ static struct convolution describe(const struct winograd_layer *layer, enum wino
                                 .to_row = rows};
 }
 
+static enum winograd_mode mode_of(const struct winograd_layer *layer) {
+    return layer->linear ? WINOGRAD_PLAIN : layer->pooled ? WINOGRAD_POOLED : WINOGRAD_GATED;
+}
+
 static struct convolution describe_forward(const struct winograd_layer *layer, const float *in, int pictures,
                                            int height, int width, float *out, uint8_t *gate) {
     struct convolution c = describe(layer, WINOGRAD_FORWARD, pictures, height, width);
     const int shrink = layer->pooled ? 2 : 1;
     c.input_mode = WINOGRAD_PLAIN;
-    c.output_mode = layer->pooled ? WINOGRAD_POOLED : WINOGRAD_GATED;
+    c.output_mode = mode_of(layer);
     c.from = (struct winograd_map){(float *)in, NULL, height, width, winograd_padded(layer->cin), 0};
     c.to = (struct winograd_map){out, gate, height / shrink, width / shrink, winograd_padded(layer->cout), 0};
     c.bias = layer->bias;
@@ -418,7 +422,7 @@ static struct convolution describe_backward(const struct winograd_layer *layer, 
                                             const uint8_t *gate, int pictures, int height, int width, float *grad_in) {
     struct convolution c = describe(layer, WINOGRAD_BACKWARD, pictures, height, width);
     const int shrink = layer->pooled ? 2 : 1;
-    c.input_mode = layer->pooled ? WINOGRAD_POOLED : WINOGRAD_GATED;
+    c.input_mode = mode_of(layer);
     c.output_mode = WINOGRAD_PLAIN;
     c.from = (struct winograd_map){
         (float *)grad_out, (uint8_t *)gate, height / shrink, width / shrink, winograd_padded(layer->cout), 0};

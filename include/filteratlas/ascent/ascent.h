@@ -7,6 +7,7 @@
 #include "filteratlas/ascent/transform.h"
 #include "filteratlas/base/error.h"
 #include "filteratlas/model/octaves.h"
+#include "filteratlas/net/executor.h"
 #include "filteratlas/net/network.h"
 
 #include <stdbool.h>
@@ -29,6 +30,7 @@ struct ascent_job {
     struct objective objective; /* with .leak, silence only ends an ascent without a gradient */
     int retries;                /* how often a filter that died starts anew, from other noise */
     bool marks_leaks;           /* results say whether the objective leaked */
+    bool grey; /* the network takes one channel: the picture's three are the same, and what it is given is their mean */
     int jitter; /* each gradient is that of the picture shifted by at most so many rows and columns, or by
                    ASCENT_JITTER_ALL as far as it goes; 0: not at all */
     enum winograd_precision precision; /* of the network's kernels; here for what drawing costs */
@@ -49,13 +51,14 @@ struct ascent_job {
 
 struct ascent_result {
     int filter;
-    bool dead;        /* its loss fell to OBJECTIVE_SILENT or less, and nothing leaked: no picture */
-    bool overflowed;  /* an activation or a gradient left the range of single precision: no picture either */
-    int attempt;      /* from which noise, 0 being the first */
-    bool leaked;      /* with job.marks_leaks: the objective leaked in one iteration at least */
-    double loss;      /* Keras: the last one computed, before the last update; Fourier: of the finished picture */
-    int iterations;   /* losses in trace */
-    float *trace;     /* [octaves.steps * epochs] loss of every iteration of this attempt, the smallest octave first */
+    bool dead;       /* its loss fell to OBJECTIVE_SILENT or less, and nothing leaked; behind anything but a ReLU: there
+                        was no gradient. No picture */
+    bool overflowed; /* an activation or a gradient left the range of single precision: no picture either */
+    int attempt;     /* from which noise, 0 being the first */
+    bool leaked;     /* with job.marks_leaks: the objective leaked in one iteration at least */
+    double loss;     /* Keras: the last one computed, before the last update; Fourier: of the finished picture */
+    int iterations;  /* losses in trace */
+    float *trace;    /* [octaves.steps * epochs] loss of every iteration of this attempt, the smallest octave first */
     uint8_t *picture; /* [height][width][3], RGB */
 };
 
@@ -65,6 +68,11 @@ struct ascent;
  * outlive it. */
 int ascent_make(const struct network *network, const struct ascent_job *job, int deepest, int batch,
                 struct ascent **ascent, struct error *error);
+
+/* The same for any network, of the layers and sizes that the executor was made for; a layer is the number of its node.
+ * STATUS_USAGE if the network's pictures have neither 3 channels nor, with job->grey, 1. */
+int ascent_make_of_graph(const struct executor *executor, const struct ascent_job *job, int batch,
+                         struct ascent **ascent, struct error *error);
 void ascent_free(struct ascent *ascent);
 
 /* Bytes of that memory. */

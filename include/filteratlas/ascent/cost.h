@@ -17,4 +17,11 @@ void costs_make(const struct vgg *net, const struct ascent_job *job, struct cost
 /* The same for one iteration at one octave. */
 double cost_iteration(const struct vgg *net, const struct ascent_job *job, int octave, int layer, int count);
 
+/* The same for a layer of any network, by the executor that is to draw it (which needs no tables yet): one iteration
+ * at one octave, and a whole unit of `count` filters. */
+int cost_graph_iteration(const struct executor *executor, const struct ascent_job *job, int octave, int layer,
+                         int count, double *seconds, struct error *error);
+int cost_graph_filters(const struct executor *executor, const struct ascent_job *job, int layer, int count,
+                       double *seconds, struct error *error);
+
 #endif

@@ -31,4 +31,9 @@ void preprocess_picture(enum preprocess how, const float *s, size_t pixels, floa
 /* x_gradient -> s_gradient. */
 void preprocess_back(enum preprocess how, const float *x_gradient, size_t pixels, float *s_gradient);
 
+/* s [pixels][3] -> x [pixels], the mean of the channels; and x_gradient -> s_gradient, in which each channel has all of
+ * it: that of a picture whose channels are one number. */
+void grey_picture(const float *s, size_t pixels, float *x);
+void grey_back(const float *x_gradient, size_t pixels, float *s_gradient);
+
 #endif

@@ -3,6 +3,7 @@
 #define FILTERATLAS_WEIGHTS_H
 
 #include "filteratlas/base/error.h"
+#include "filteratlas/model/graph.h"
 #include "filteratlas/model/vgg.h"
 
 #include <stddef.h>
@@ -25,6 +26,11 @@ struct weights {
  * nothing is printed by HDF5 itself. On success the caller releases *weights with weights_free; on failure it holds
  * nothing. */
 int weights_read(const char *path, const char *config, struct weights *weights, struct error *error);
+
+/* Whether a graph without normalisation is a VGG's up to a dense top: its topology and the nodes of its convolutions.
+ * STATUS_USAGE and a message that begins with `path` say why it is not. */
+int weights_find_vgg(const struct graph *graph, const char *path, struct vgg *net, int nodes[VGG_MAX_LAYERS],
+                     struct error *error);
 
 /* The kernel [3][3][in][out] (row, column, input channel, output channel) and the bias [out] of a layer. */
 const float *weights_kernel(const struct weights *weights, int layer);

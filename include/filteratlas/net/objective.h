@@ -18,4 +18,9 @@ struct objective {
  * over the positions that count. */
 double objective_turn(const struct objective *objective, float *z, int height, int width);
 
+/* The same behind any other activation f, without leaking: values [height][width] = f(z), and slopes f'(z), which
+ * become the gradient with respect to z. Returns the mean of the values that count. */
+double objective_turn_slopes(const struct objective *objective, const float *values, float *slopes, int height,
+                             int width);
+
 #endif

@@ -57,9 +57,10 @@ const char *winograd_kernels_name(const struct winograd_kernels *kernels);
 
 /* A layer as this module sees it. Owns nothing: bias and tables belong to the caller and may be shared by processes. */
 struct winograd_layer {
-    int cin, cout;                             /* channels, without padding */
-    bool pooled;                               /* 2x2 max pooling follows */
-    const float *bias;                         /* [padded cout], padding 0 */
+    int cin, cout;     /* channels, without padding */
+    bool pooled;       /* 2x2 max pooling follows */
+    bool linear;       /* neither bias nor ReLU nor pooling, and no gates, which are NULL: the convolution alone */
+    const float *bias; /* [padded cout], padding 0 */
     const struct winograd_kernels *kernels[2]; /* [direction], such as winograd_find_kernels(NULL) */
     const void *table[2][2]; /* [direction][tile], made by winograd_fill_table for the direction's kernels; one of a
                                 direction's may be NULL */

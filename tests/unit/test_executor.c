@@ -1,0 +1,110 @@
+/* Networks as Keras saves them, run by the executor: every answer of an independent program, loss and gradient. */
+#include "filteratlas/base/huge_pages.h"
+#include "filteratlas/model/model_file.h"
+#include "filteratlas/net/executor.h"
+#include "fixtures.h"
+#include "twin.h"
+
+/* clang-format off */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <cmocka.h>
+/* clang-format on */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char answers[] = "networks/fixtures_dev.h5";
+
+enum { CASES = 100 }; /* at least */
+
+static const double LOSS = 1e-5, GRADIENT = 1e-4, FLIPPED = 1e-2;
+
+static const struct objective mean; /* of the whole map */
+
+static void check(int status, const struct error *error) {
+    if (status)
+        fail_msg("%s", error->message);
+}
+
+/* Loss and gradient of one layer's channel. */
+static double run(const struct graph *graph, int layer, int channel, const int shape[3], const float *x,
+                  float *gradient) {
+    struct octaves octaves = {.steps = 1, .height = {shape[0]}, .width = {shape[1]}};
+    struct executor *executor;
+    struct executor_memory *memory;
+    struct error error;
+    bool *layers = calloc(graph->nodes, sizeof *layers);
+    layers[layer] = true;
+    check(executor_make(graph, &octaves, layers, winograd_find_kernels(NULL), &executor, &error), &error);
+    void *tables = huge_pages_allocate(executor_table_bytes(executor));
+    check(executor_place(executor, tables, &error), &error);
+    check(executor_fill_tables(executor, 0, 1, &error), &error);
+    check(executor_memory_make(executor, 1, &memory, &error), &error);
+    struct network_picture picture = {.filter = channel, .x = x, .gradient = gradient};
+    assert_true(executor_gradients(executor, memory, &mean, layer, shape[0], shape[1], &picture, 1, NULL));
+    executor_memory_free(memory);
+    executor_free(executor);
+    free(tables);
+    free(layers);
+    return picture.loss;
+}
+
+/* The gradient's error: relative in the Euclidean norm. */
+static double check_case(const char *name, const struct graph *graph) {
+    char layer[64], path[128];
+    int shape[3], channel = (int)fixture_integer(answers, name, "channel");
+    fixture_string(answers, name, "path", layer);
+    snprintf(path, sizeof path, "%s/x", name);
+    float *x = fixture_floats(answers, path, shape);
+    snprintf(path, sizeof path, "%s/gradient", name);
+    double *wanted = fixture_doubles(answers, path, shape), wanted_loss = fixture_number(answers, name, "loss");
+    size_t count = (size_t)shape[0] * shape[1] * shape[2];
+    float *gradient = guarded_floats(count);
+    int n = graph_find(graph, layer);
+    assert_true(n >= 0);
+    double loss = run(graph, n, channel, shape, x, gradient), error = twin_error(gradient, wanted, count);
+    if (!(fabs(loss - wanted_loss) <= LOSS * fabs(wanted_loss)))
+        fail_msg("%s: loss %.9g, not %.9g", name, loss, wanted_loss);
+    if (!(error <= FLIPPED))
+        fail_msg("%s: the gradient is %g beside", name, error);
+    guarded_free(gradient);
+    free(wanted);
+    free(x);
+    return error;
+}
+
+static void every_answer_is_met(void **state) {
+    (void)state;
+    struct fixture_names names = fixture_groups(answers);
+    char model[64], path[128];
+    int flipped = 0, count = 0;
+    double greatest = 0;
+    for (int i = 0; i < names.count; i++) {
+        struct model_file file;
+        struct error error;
+        fixture_string(answers, names.name[i], "model", model);
+        snprintf(path, sizeof path, "tests/data/networks/%s", model);
+        if (access(path, R_OK))
+            continue;
+        check(model_file_read(path, NULL, false, &file, &error), &error);
+        double of_case = check_case(names.name[i], &file.graph);
+        graph_free(&file.graph);
+        flipped += of_case > GRADIENT;
+        greatest = fmax(greatest, of_case);
+        count++;
+    }
+    fixture_names_free(&names);
+    printf("# %d answers; gradients beside by up to %.2g, %d by more than %g\n", count, greatest, flipped, GRADIENT);
+    assert_true(count >= CASES);
+    assert_true(flipped * 20 <= count);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_answer_is_met),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
