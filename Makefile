@@ -33,7 +33,7 @@ LIBS := $(LIBRARY_LIBS) -lm -lpthread $(LDFLAGS)
 KERNELS := src/net/winograd_kernels.c
 LOOPS := src/net/loops.c
 SOURCES := $(filter-out $(KERNELS) $(LOOPS),$(wildcard src/*/*.c))
-CLUSTER := $(addprefix src/cluster/,cluster.c distribute.c driver.c relay.c shared.c tasks.c) $(wildcard src/app/render*.c) \
+CLUSTER := $(addprefix src/cluster/,cluster.c distribute.c driver.c relay.c segment.c shared.c tasks.c) $(wildcard src/app/render*.c) \
 	src/app/examples.c src/app/app.c
 SERIAL := $(filter-out $(CLUSTER),$(SOURCES)) # all that links and is tested without MPI
 KERNEL_OBJECTS := $(KERNEL_SETS:%=$(BUILD)/src/net/winograd_kernels_%.o)
@@ -51,7 +51,7 @@ $(BUILD)/filteratlas: $(OBJECTS) $(BUILD)/src/main.o
 $(CLUSTER:%.c=$(BUILD)/%.o): COMPILE := $(MPI_CC)
 
 # Which of the sets there are.
-$(BUILD)/src/net/winograd.o $(BUILD)/src/net/loops_for.o: ALL_CFLAGS += $(patsubst %,-DWINOGRAD_WITH_%,$(filter-out baseline,$(KERNEL_SETS)))
+$(BUILD)/src/net/winograd.o $(BUILD)/tests/bench/peak.o $(BUILD)/src/net/loops_for.o: ALL_CFLAGS += $(patsubst %,-DWINOGRAD_WITH_%,$(filter-out baseline,$(KERNEL_SETS)))
 
 $(KERNEL_OBJECTS): $(BUILD)/src/net/winograd_kernels_%.o: $(KERNELS) $(RULES)
 	$(call say,CC,$< ($*))
@@ -106,7 +106,7 @@ $(BUILD)/page_assets.o: $(BUILD)/page_assets.c $(RULES)
 	$(Q)$(COMPILE) $(ALL_CFLAGS) -Isrc -MMD -MP -c -o $@ $<
 
 # Tests may include what only one room uses: "net/channel.h".
-$(BUILD)/tests/unit/%.o: tests/unit/%.c $(RULES)
+$(BUILD)/tests/%.o: tests/%.c $(RULES)
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
 	$(Q)$(COMPILE) $(ALL_CFLAGS) -Isrc $(shell $(PKG_CONFIG) --cflags cmocka) -MMD -MP -c -o $@ $<

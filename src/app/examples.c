@@ -189,7 +189,7 @@ static int share_weights(struct run *run, struct error *error) {
     run->weights.values = own;
     int deepest = deepest_of(run);
     size_t values = run->weights.count * sizeof *own, before = (values + line - 1) / line * line;
-    size_t tables = activations_table_bytes(&run->weights.net, deepest, run->options.crop);
+    size_t tables = activations_table_bytes(&run->weights.net, deepest, run->options.crop, winograd_find_kernels(NULL));
     int status = shared_allocate(&run->cluster, before + tables, !run->options.no_shared, &run->shared, error);
     if (status)
         return status;

@@ -105,16 +105,16 @@ static double picture_bytes(const struct octaves *octaves) {
 static const int png_copies = 2;
 
 /* Memory that nothing is written to isn't there yet: without a measurement, this takes no time and no room. */
-int measure(const struct weights *weights, const struct ascent_job *job, int deepest, int batch, int ranks,
-            struct measurement *measurement, struct error *error) {
-    size_t table_bytes = network_table_bytes(&weights->net, &job->octaves, deepest);
-    float *tables = huge_pages_allocate(table_bytes);
+int measure(const struct weights *weights, const struct ascent_job *job, const struct winograd_kernels *kernels,
+            int deepest, int batch, int ranks, struct measurement *measurement, struct error *error) {
+    size_t table_bytes = network_table_bytes(&weights->net, &job->octaves, deepest, kernels);
+    void *tables = huge_pages_allocate(table_bytes);
     struct network network = {0};
     struct ascent *ascent = NULL;
     int status = tables ? STATUS_OK : error_memory(error, (double)table_bytes, "tables");
     *measurement = (struct measurement){.node_bytes = (double)(table_bytes + weights->count * sizeof(float))};
     if (!status)
-        status = network_place(weights, &job->octaves, deepest, winograd_find_kernels(NULL), tables, &network, error);
+        status = network_place(weights, &job->octaves, deepest, kernels, tables, &network, error);
     if (!status && ranks)
         status = gemm_prepare(error);
     if (!status)

@@ -15,8 +15,8 @@ struct measurement {
 
 /* For drawing layers up to `deepest` in batches of `batch`. With ranks > 0, draws single iterations for about two
  * seconds, on as many cores as so many ranks would take of this machine. */
-int measure(const struct weights *weights, const struct ascent_job *job, int deepest, int batch, int ranks,
-            struct measurement *measurement, struct error *error);
+int measure(const struct weights *weights, const struct ascent_job *job, const struct winograd_kernels *kernels,
+            int deepest, int batch, int ranks, struct measurement *measurement, struct error *error);
 
 /* How fast a rank is, in seconds for a nominal one of cost.h: an iteration at the smallest octave for a filter of layer
  * `deepest`, or of one before it whose filter isn't dead. In a run all ranks do so at once, as they will draw. 0 if it

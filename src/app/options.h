@@ -59,6 +59,7 @@ struct options {
     double rate, spectrum;
     double rotate, zoom; /* degrees, share */
     int preprocess;      /* enum preprocess */
+    int precision;       /* enum winograd_precision */
     /* selection */
     const char *layers; /* NULL: all */
     struct range filters;
@@ -93,6 +94,9 @@ int options_parse(enum command command, int argc, char **argv, struct options *o
 
 /* The ascent that the options describe. */
 struct ascent_job options_job(const struct options *options);
+
+/* The kernels that this processor computes with in the precision asked for; STATUS_USAGE if it can't. */
+int options_kernels(const struct options *options, const struct winograd_kernels **kernels, struct error *error);
 
 /* "name = value" entries of the job options that the recipe has a use for, in the order of the table, as job.txt has
  * them: those that are off by default only where they are on. The values live in *text.

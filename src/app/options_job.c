@@ -21,9 +21,20 @@ struct ascent_job options_job(const struct options *options) {
                              .spectrum = options->spectrum,
                              .rotate = options->rotate,
                              .zoom = options->zoom,
-                             .preprocess = options->preprocess};
+                             .preprocess = options->preprocess,
+                             .precision = options->precision};
     octaves_make(options->size.width, options->size.height, options->factor, options->steps - fourier, &job.octaves);
     if (fourier)
         octaves_climb_last(&job.octaves);
     return job;
+}
+
+int options_kernels(const struct options *options, const struct winograd_kernels **kernels, struct error *error) {
+    *kernels = winograd_choose_kernels(options->precision);
+    if (*kernels)
+        return STATUS_OK;
+    return error_set(
+        error, STATUS_USAGE,
+        "--precision bf16: this processor, or the compiler that built the program, lacks AVX512-BF16 (Zen 4, "
+        "Cooper Lake, Sapphire Rapids and later have it); give --precision single");
 }

@@ -17,6 +17,7 @@ struct plan {
     const struct options *options;
     struct weights weights;
     struct ascent_job job;
+    const struct winograd_kernels *kernels;
     struct selection selection;
     struct unit_list list;
     struct measurement measurement;
@@ -236,7 +237,9 @@ static int make_plan(struct plan *plan, struct error *error) {
     const struct vgg *net = &plan->weights.net;
     bool timed = options->speed <= 0 && !options->costs;
     plan->job = options_job(options);
-    int status = selection_make(options, net, &plan->selection, error);
+    int status = options_kernels(options, &plan->kernels, error);
+    if (!status)
+        status = selection_make(options, net, &plan->selection, error);
     if (!status)
         status = selection_check_size(&plan->selection, options, net, error);
     if (!status)
@@ -244,8 +247,8 @@ static int make_plan(struct plan *plan, struct error *error) {
     if (!status && options->costs)
         status = read_costs(plan, error);
     if (!status)
-        status = measure(&plan->weights, &plan->job, deepest_selected(plan), unit_list_largest(&plan->list),
-                         timed ? most_ranks(options) : 0, &plan->measurement, error);
+        status = measure(&plan->weights, &plan->job, plan->kernels, deepest_selected(plan),
+                         unit_list_largest(&plan->list), timed ? most_ranks(options) : 0, &plan->measurement, error);
     if (!status && options->out)
         status = disk_measure(options->out, (size_t)picture_bytes(plan), &plan->commit, error);
     plan->scale = timed ? plan->measurement.scale : 0;

@@ -113,7 +113,9 @@ static int run_parse(struct run *run, int argc, char **argv, struct error *error
 static int run_stages(struct run *run, struct error *error) {
     bool is_first = run->cluster.rank == 0;
     run->job = options_job(&run->options);
-    int status = is_first ? run_set_deadline(run, error) : STATUS_OK;
+    int status = options_kernels(&run->options, &run->kernels, error);
+    if (!status && is_first)
+        status = run_set_deadline(run, error);
     if (!status && is_first)
         status = run_prepare_first(run, error);
     status = cluster_agree(&run->cluster, status, error);

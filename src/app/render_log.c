@@ -44,6 +44,10 @@ void run_print_header(const struct run *run) {
     int there = 0;
     for (int l = 0; l < run->weights.net.layers; l++)
         there += run->first.drawn[l].count;
+    printf("tables: %.0f MB, %s, in %s\n",
+           network_table_bytes(&run->weights.net, &run->job.octaves, run->network.deepest, run->kernels) / 1e6,
+           run->shared.window || run->shared.segment ? "shared by the ranks of a node" : "each rank's own",
+           run->shared.pages);
     printf("to draw: %d filters in %d units, %.2f TFLOP; in %s already: %d\n", unit_list_filters(&run->first.units),
            run->first.units.count, unit_list_flops(&run->first.units) / 1e12, o->out, there);
     fflush(stdout);

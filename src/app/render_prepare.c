@@ -66,14 +66,14 @@ static int read_drawn(struct run *run, struct error *error) {
     return status;
 }
 
-static void describe_kernels(char kernels[STORE_KERNELS_SIZE]) {
-    snprintf(kernels, STORE_KERNELS_SIZE, "%s %s", winograd_kernels_name(winograd_find_kernels(NULL)), gemm_core());
+static void describe_kernels(const struct run *run, char kernels[STORE_KERNELS_SIZE]) {
+    snprintf(kernels, STORE_KERNELS_SIZE, "%s %s", winograd_kernels_name(run->kernels), gemm_core());
 }
 
 /* Kernels round each in their own way: with others an atlas is not the bytes of any machine. */
 static int check_kernels(const struct run *run, struct error *error) {
     char mine[STORE_KERNELS_SIZE];
-    describe_kernels(mine);
+    describe_kernels(run, mine);
     const char *others = command_find_kernels(run->first.drawn, VGG_MAX_LAYERS, mine);
     if (!others || !run->first.units.count)
         return STATUS_OK;
@@ -137,7 +137,7 @@ static int share_weights(struct run *run, int deepest, struct error *error) {
     cluster_broadcast(&run->weights, sizeof run->weights);
     run->weights.values = own;
     size_t values = run->weights.count * sizeof *own, before = (values + line - 1) / line * line;
-    size_t tables = network_table_bytes(&run->weights.net, &run->job.octaves, deepest);
+    size_t tables = network_table_bytes(&run->weights.net, &run->job.octaves, deepest, run->kernels);
     int status = shared_allocate(&run->cluster, before + tables, !run->options.no_shared, &run->shared, error);
     if (status)
         return status;
@@ -146,8 +146,8 @@ static int share_weights(struct run *run, int deepest, struct error *error) {
     free(own);
     run->weights.values = run->shared.bytes;
     shared_broadcast(&run->cluster, &run->shared, values);
-    return network_place(&run->weights, &run->job.octaves, deepest, winograd_find_kernels(NULL),
-                         (float *)((char *)run->shared.bytes + before), &run->network, error);
+    return network_place(&run->weights, &run->job.octaves, deepest, run->kernels, (char *)run->shared.bytes + before,
+                         &run->network, error);
 }
 
 static int publish_layer(const void *context, const char *layer, const struct interrupt *interrupt, struct text *line,
@@ -197,7 +197,7 @@ static void describe_drawing(struct run *run) {
                                     .publish_tables = publish_tables,
                                     .context = run};
     strcpy(run->drawing.job_digest, run->store.job_digest);
-    describe_kernels(run->drawing.kernels);
+    describe_kernels(run, run->drawing.kernels);
 }
 
 int run_prepare_all(struct run *run, struct error *error) {

@@ -31,6 +31,7 @@ struct run {
     struct cluster cluster;
     struct options options;
     struct ascent_job job;
+    const struct winograd_kernels *kernels;
     struct weights weights; /* its values are rank 0's own at first, then the shared ones */
     struct shared shared;   /* values of the weights, then the tables */
     struct network network;

@@ -9,7 +9,8 @@
  * logarithms) to VGG16's 13 layers at 343 pixels, all layers at nine octaves and batches of 8 filters of block3_conv3
  * and block5_conv1, one core of Zen 5 with AVX-512: 4 % root mean square, 10 % at most (block2_conv1). The reading rate
  * is fitted to batches of 1, 2, 4 and 8. */
-static const double PRODUCT_FLOPS = 226e9, FIRST_FLOPS = 107e9, CHANNEL_FLOPS = 20e9; /* per second */
+static const double PRODUCT_FLOPS[] = {226e9, 470e9}; /* per second [precision]; in bfloat16, as layers take there */
+static const double FIRST_FLOPS = 107e9, CHANNEL_FLOPS = 20e9; /* per second */
 static const double TRANSFORM[] = {2.6e-9, 6.8e-9}; /* seconds per tile and channel, in and out alike [tile] */
 static const double TABLE_BYTES = 60e9;             /* per second */
 static const int POINTS[] = {36, 64};               /* [tile] */
@@ -33,34 +34,39 @@ static int tiles(enum winograd_tile tile, int height, int width) {
     return ((height + m - 1) / m) * ((width + m - 1) / m);
 }
 
-/* A layer forward and back, for count pictures together. */
-static double winograd_seconds(const struct vgg *net, const struct octaves *octaves, int octave, int layer, int count) {
+/* A layer one way, for count pictures together. */
+static double winograd_seconds(const struct vgg *net, const struct ascent_job *job, int octave, int layer,
+                               enum winograd_direction direction, int count) {
+    const struct octaves *octaves = &job->octaves;
     const struct vgg_layer *shape = &net->layer[layer];
     int height = octaves->height[octave], width = octaves->width[octave];
-    enum winograd_tile tile = network_tile(net, octaves, layer, height, width);
+    enum winograd_tile tile = network_tile(net, octaves, job->precision, layer, direction, height, width);
     double number = (double)count * tiles(tile, vgg_extent(net, layer, height), vgg_extent(net, layer, width));
     double in = winograd_padded(shape->in_channels), out = winograd_padded(shape->out_channels);
-    double products = 2 * POINTS[tile] * number * in * out / PRODUCT_FLOPS;
-    double reading = POINTS[tile] * in * out * sizeof(float) * ceil(number / BLOCK) / TABLE_BYTES;
-    return 2 * (products + reading + number * (in + out) * TRANSFORM[tile]);
+    enum winograd_precision precision = network_precision(job->precision, layer, direction);
+    double products = 2 * POINTS[tile] * number * in * out / PRODUCT_FLOPS[precision];
+    double operand = precision == WINOGRAD_BF16 ? sizeof(uint16_t) : sizeof(float);
+    double reading = POINTS[tile] * in * out * operand * ceil(number / BLOCK) / TABLE_BYTES;
+    return products + reading + number * (in + out) * TRANSFORM[tile];
 }
 
-static double layer_seconds(const struct vgg *net, const struct octaves *octaves, int octave, int layer, int count) {
-    int height = octaves->height[octave], width = octaves->width[octave];
+static double layer_seconds(const struct vgg *net, const struct ascent_job *job, int octave, int layer, int count) {
+    int height = job->octaves.height[octave], width = job->octaves.width[octave];
     if (layer > 0)
-        return winograd_seconds(net, octaves, octave, layer, count);
+        return winograd_seconds(net, job, octave, layer, WINOGRAD_FORWARD, count) +
+               winograd_seconds(net, job, octave, layer, WINOGRAD_BACKWARD, count);
     return count * 2 * 2 * 9.0 * VGG_INPUT_CHANNELS * height * width * net->layer[0].out_channels / FIRST_FLOPS;
 }
 
 /* What the network takes. */
-static double network_seconds(const struct vgg *net, const struct octaves *octaves, int octave, int layer, int count) {
-    int height = octaves->height[octave], width = octaves->width[octave];
+static double network_seconds(const struct vgg *net, const struct ascent_job *job, int octave, int layer, int count) {
+    int height = job->octaves.height[octave], width = job->octaves.width[octave];
     int joint = network_first_joint(net, layer, height, width);
     double positions = (double)vgg_extent(net, layer, height) * vgg_extent(net, layer, width);
     double seconds = count * 2 * 2 * 9 * positions * net->layer[layer].in_channels / CHANNEL_FLOPS;
     for (int l = 0; l < layer; l++)
-        seconds += l < joint ? count * layer_seconds(net, octaves, octave, l, 1)
-                             : layer_seconds(net, octaves, octave, l, count);
+        seconds +=
+            l < joint ? count * layer_seconds(net, job, octave, l, 1) : layer_seconds(net, job, octave, l, count);
     return seconds;
 }
 
@@ -72,7 +78,7 @@ static double waves_seconds(const struct octaves *octaves, int octave) {
 
 double cost_iteration(const struct vgg *net, const struct ascent_job *job, int octave, int layer, int count) {
     double waves = job->recipe == RECIPE_FOURIER ? count * waves_seconds(&job->octaves, octave) : 0;
-    return network_seconds(net, &job->octaves, octave, layer, count) + waves;
+    return network_seconds(net, job, octave, layer, count) + waves;
 }
 
 /* The finished picture's loss is half an iteration. */

@@ -4,12 +4,14 @@
 #include "filteratlas/base/huge_pages.h"
 #include "filteratlas/cluster/launcher.h"
 #include "groups.h"
+#include "segment.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/statvfs.h>
@@ -42,6 +44,31 @@ static bool has_room(const struct cluster *cluster, size_t size) {
     int room = cluster->node_rank == 0 && free_space() > (double)size + reserve;
     MPI_Bcast(&room, 1, MPI_INT, 0, cluster->groups->node);
     return room;
+}
+
+/* Whether the system gives shared memory huge pages where they are asked for. */
+static bool gives_huge_pages(void) {
+    char line[128] = "";
+    FILE *file = fopen("/sys/kernel/mm/transparent_hugepage/shmem_enabled", "r");
+    if (file && !fgets(line, sizeof line, file))
+        *line = 0;
+    if (file)
+        fclose(file);
+    return strstr(line, "[always]") || strstr(line, "[within_size]") || strstr(line, "[advise]") ||
+           strstr(line, "[force]");
+}
+
+/* Asks for huge pages, before any page is there. */
+static void wish_huge_pages(struct shared *shared, size_t size) {
+    shared->pages = "4 KB pages (for 2 MB pages set vm.nr_hugepages, or shmem_enabled to advise)";
+#ifdef MADV_HUGEPAGE
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    char *start = (char *)((uintptr_t)shared->bytes / page * page);
+    if (madvise(start, size, MADV_HUGEPAGE) == 0 && gives_huge_pages())
+        shared->pages = "2 MB pages";
+#else
+    (void)size;
+#endif
 }
 
 /* Makes this rank's part of the copy take its memory now: until pages are written to, they are only promised, and
@@ -94,11 +121,20 @@ static bool open_window(const struct cluster *cluster, size_t size, struct share
     MPI_Win_shared_query(shared->window->window, 0, &whole, &unit, &base);
     shared->bytes = (void *)(((uintptr_t)base + LINE - 1) / LINE * LINE);
     MPI_Win_lock_all(MPI_MODE_NOCHECK, shared->window->window);
+    wish_huge_pages(shared, size);
     failed = !populate(cluster, shared, size);
     MPI_Allreduce(&failed, &anywhere, 1, MPI_INT, MPI_MAX, node);
     if (anywhere)
         close_window(shared);
     return !anywhere;
+}
+
+static bool open_segment(const struct cluster *cluster, size_t size, struct shared *shared) {
+    shared->segment = size;
+    shared->bytes = segment_open(cluster, &shared->segment);
+    shared->segment = shared->bytes ? shared->segment : 0;
+    shared->pages = "2 MB pages";
+    return shared->bytes;
 }
 
 /* Tells rank 0 of the nodes that could not share. */
@@ -124,7 +160,8 @@ int shared_allocate(const struct cluster *cluster, size_t size, bool wanted, str
     *shared = (struct shared){.part = 0, .parts = 1};
     wanted = wanted && cluster->node_ranks > 1;
     int guard = wanted && cluster->node_rank == 0 ? guard_space() : -1;
-    bool shares = wanted && has_room(cluster, size) && open_window(cluster, size, shared);
+    bool shares = wanted && (open_segment(cluster, size, shared) ||
+                             (has_room(cluster, size) && open_window(cluster, size, shared)));
     if (guard >= 0)
         close(guard);
     gather_nodes_without(cluster, wanted && !shares, shared);
@@ -133,6 +170,7 @@ int shared_allocate(const struct cluster *cluster, size_t size, bool wanted, str
         shared->parts = cluster->node_ranks;
     } else {
         shared->bytes = huge_pages_allocate(size);
+        shared->pages = "2 MB pages if the system gives any";
     }
     int status = shared->bytes ? STATUS_OK : error_memory(error, (double)size, "weights and their tables");
     return cluster_agree(cluster, status, error);
@@ -141,23 +179,29 @@ int shared_allocate(const struct cluster *cluster, size_t size, bool wanted, str
 void shared_broadcast(const struct cluster *cluster, struct shared *shared, size_t size) {
     if (cluster->groups->leaders != MPI_COMM_NULL)
         groups_broadcast(cluster->groups->leaders, shared->bytes, size);
-    if (shared->window)
+    if (shared->window || shared->segment)
         shared_settle(cluster, shared);
     else
         groups_broadcast(cluster->groups->node, shared->bytes, size);
 }
 
 void shared_settle(const struct cluster *cluster, struct shared *shared) {
-    if (!shared->window)
+    if (!shared->window && !shared->segment)
         return;
-    MPI_Win_sync(shared->window->window);
+    if (shared->window)
+        MPI_Win_sync(shared->window->window);
+    __sync_synchronize();
     MPI_Barrier(cluster->groups->node);
-    MPI_Win_sync(shared->window->window);
+    __sync_synchronize();
+    if (shared->window)
+        MPI_Win_sync(shared->window->window);
 }
 
 void shared_free(struct shared *shared) {
     if (shared->window)
         close_window(shared);
+    else if (shared->segment)
+        segment_close(shared->bytes, shared->segment);
     else
         free(shared->bytes);
     *shared = (struct shared){0};

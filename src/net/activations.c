@@ -17,7 +17,7 @@ struct activations {
     struct first_layer first;
     struct winograd_layer layer[VGG_MAX_LAYERS]; /* [0] is not used */
     float *bias[VGG_MAX_LAYERS];                 /* padded; owned */
-    float *table[VGG_MAX_LAYERS];                /* not owned */
+    void *table[VGG_MAX_LAYERS];                 /* not owned */
     float *alone[2], *together[2]; /* outputs of layers before `joint`, by turns; from the one before on */
     uint8_t *gate;                 /* of one layer, of all images */
     float *scratch, *row;          /* row: [padded channels] */
@@ -30,16 +30,16 @@ static enum winograd_tile tile_of(const struct vgg *net, int layer, int extent) 
     return winograd_choose_tile(side, side);
 }
 
-static size_t table_floats(const struct vgg *net, int layer, int extent) {
+static size_t table_bytes(const struct vgg *net, int layer, int extent, const struct winograd_kernels *kernels) {
     const struct vgg_layer *shape = &net->layer[layer];
-    return winograd_table_floats(tile_of(net, layer, extent), shape->in_channels, shape->out_channels);
+    return winograd_table_bytes(kernels, tile_of(net, layer, extent), shape->in_channels, shape->out_channels);
 }
 
-size_t activations_table_bytes(const struct vgg *net, int deepest, int extent) {
-    size_t floats = 0;
+size_t activations_table_bytes(const struct vgg *net, int deepest, int extent, const struct winograd_kernels *kernels) {
+    size_t bytes = 0;
     for (int l = 1; l <= deepest; l++)
-        floats += table_floats(net, l, extent);
-    return floats * sizeof(float);
+        bytes += table_bytes(net, l, extent, kernels);
+    return bytes;
 }
 
 /* Behind the deepest layer comes nothing. */
@@ -65,19 +65,19 @@ static int make_bias(struct activations *a, int layer, struct error *error) {
     return STATUS_OK;
 }
 
-static float *place_layer(struct activations *a, int layer, const struct winograd_kernels *kernels, float *table) {
+static char *place_layer(struct activations *a, int layer, const struct winograd_kernels *kernels, char *table) {
     const struct vgg_layer *shape = &a->net->layer[layer];
     struct winograd_layer *to = &a->layer[layer];
     *to = (struct winograd_layer){.cin = shape->in_channels,
                                   .cout = shape->out_channels,
                                   .pooled = is_pooled(a, layer),
                                   .bias = a->bias[layer],
-                                  .kernels = kernels};
+                                  .kernels = {kernels, kernels}};
     to->table[WINOGRAD_FORWARD][tile_of(a->net, layer, a->extent)] = a->table[layer] = table;
-    return table + table_floats(a->net, layer, a->extent);
+    return table + table_bytes(a->net, layer, a->extent, kernels);
 }
 
-static int make_layers(struct activations *a, const struct winograd_kernels *kernels, float *tables,
+static int make_layers(struct activations *a, const struct winograd_kernels *kernels, char *tables,
                        struct error *error) {
     const struct vgg_layer *first = &a->net->layer[0];
     int status = STATUS_OK;
@@ -113,7 +113,8 @@ static int make_memory(struct activations *a, struct error *error) {
         gates = greater(gates, floats * images_of(a, l));
         channels = greater(channels, winograd_padded(a->net->layer[l].out_channels));
         if (l > 0)
-            scratch = greater(scratch, winograd_scratch_floats(&a->layer[l], images_of(a, l), (int)side, (int)side));
+            scratch = greater(scratch, winograd_scratch_bytes(&a->layer[l], images_of(a, l), (int)side, (int)side) /
+                                           sizeof(float));
     }
     for (int i = 0; i < 2; i++) {
         a->alone[i] = allocate(alone);
@@ -128,7 +129,7 @@ static int make_memory(struct activations *a, struct error *error) {
 }
 
 int activations_make(const struct weights *weights, int deepest, int extent, const struct winograd_kernels *kernels,
-                     float *tables, struct activations **activations, struct error *error) {
+                     void *tables, struct activations **activations, struct error *error) {
     struct activations *a = *activations = calloc(1, sizeof *a);
     if (!a)
         return error_memory(error, sizeof *a, "activations");
@@ -161,8 +162,9 @@ void activations_free(struct activations *a) {
 
 void activations_fill_tables(const struct activations *a, int part, int parts) {
     for (int l = 1; l <= a->deepest; l++)
-        winograd_fill_table(tile_of(a->net, l, a->extent), WINOGRAD_FORWARD, a->net->layer[l].in_channels,
-                            a->net->layer[l].out_channels, weights_kernel(a->weights, l), part, parts, a->table[l]);
+        winograd_fill_table(a->layer[l].kernels[WINOGRAD_FORWARD], tile_of(a->net, l, a->extent), WINOGRAD_FORWARD,
+                            a->net->layer[l].in_channels, a->net->layer[l].out_channels, weights_kernel(a->weights, l),
+                            part, parts, a->table[l]);
 }
 
 /* Looking at a map ---------------------------------------------------------------------------------------------- */

@@ -197,7 +197,7 @@ static int add_step(struct making *m, int n, struct error *error) {
     const struct graph_node *node = node_of(m, n);
     *step = (struct step){.operation = {.graph = e->graph,
                                         .node = n,
-                                        .kernels = e->kernels,
+                                        .kernels = winograd_single_kernels(e->kernels),
                                         .loops = m->loops,
                                         .activation.loops = m->loops},
                           .input = e->inputs + m->input_count,
@@ -244,7 +244,7 @@ static int finish_step(const struct making *m, struct step *step, struct error *
                                           .pooled = o->pooled,
                                           .linear = !activation_is_relu(&o->activation),
                                           .bias = o->bias,
-                                          .kernels = o->kernels};
+                                          .kernels = {o->kernels, o->kernels}};
     bool small = node->operation == GRAPH_DEPTHWISE || node->operation == GRAPH_AFFINE;
     return small ? make_small_weights(m, o, error) : STATUS_OK;
 }
@@ -275,7 +275,9 @@ static void mark_stages(struct making *m) {
 int executor_make_steps(struct executor *e, struct error *error) {
     size_t nodes = (size_t)e->graph->nodes;
     bool *needed = calloc(nodes, sizeof *needed);
-    struct making m = {.executor = e, .is_stage = calloc(nodes, sizeof(bool)), .loops = loops_for(e->kernels)};
+    struct making m = {.executor = e,
+                       .is_stage = calloc(nodes, sizeof(bool)),
+                       .loops = loops_for(winograd_single_kernels(e->kernels))};
     int status = needed && m.is_stage ? find_needed(e, needed, error) : error_memory(error, nodes, "the network");
     if (!status)
         mark_stages(&m);

@@ -62,7 +62,9 @@ static void visit_winograd(const struct executor *e, struct step *step, visit_ta
     for (int direction = 0; direction < 2; direction++)
         for (int tile = 0; tile < 2; tile++)
             if (tiles[tile])
-                visit(e, step, direction, tile, winograd_table_floats(tile, node->in_channels, node->channels),
+                visit(e, step, direction, tile,
+                      winograd_table_bytes(step->operation.kernels, tile, node->in_channels, node->channels) /
+                          sizeof(float),
                       context);
 }
 
@@ -159,8 +161,8 @@ static void fill_table(const struct executor *e, struct step *step, enum winogra
     const struct graph_node *node = operation_node(o);
     (void)floats;
     if (o->kind == &winograd_convolution)
-        winograd_fill_table(tile, direction, node->in_channels, node->channels, scaled_kernel(o, f->scaled), f->part,
-                            f->parts, (float *)o->winograd.table[direction][tile]);
+        winograd_fill_table(o->kernels, tile, direction, node->in_channels, node->channels, scaled_kernel(o, f->scaled),
+                            f->part, f->parts, (float *)o->winograd.table[direction][tile]);
     else
         convolution_fill_table(o, direction, stride_of_input(e, step), stride_of_output(e, step), f->part, f->parts);
 }

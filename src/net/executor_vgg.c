@@ -71,7 +71,7 @@ int vgg_part_take(struct executor *e, struct error *error) {
 }
 
 size_t vgg_part_table_bytes(const struct executor *e) {
-    return e->vgg.deepest < 0 ? 0 : network_table_bytes(&e->vgg.weights.net, &e->octaves, e->vgg.deepest);
+    return e->vgg.deepest < 0 ? 0 : network_table_bytes(&e->vgg.weights.net, &e->octaves, e->vgg.deepest, e->kernels);
 }
 
 int vgg_part_place(struct executor *e, float *tables, struct error *error) {

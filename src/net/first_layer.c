@@ -33,7 +33,8 @@ static size_t forward_at(int channels, int i, int o) {
 int first_layer_make(const float *kernel, const float *bias, int out_channels, bool pooled,
                      const struct winograd_kernels *kernels, struct first_layer *layer, struct error *error) {
     int channels = winograd_padded(out_channels);
-    *layer = (struct first_layer){.kernels = kernels, .channels = channels, .pooled = pooled, .bias = bias};
+    *layer = (struct first_layer){
+        .kernels = winograd_single_kernels(kernels), .channels = channels, .pooled = pooled, .bias = bias};
     layer->forward = allocate((size_t)INPUTS * channels);
     layer->backward = allocate((size_t)COLUMNS * channels);
     if (!layer->forward || !layer->backward)
@@ -121,17 +122,17 @@ static void pool_rows(const float *z, size_t row, const struct first_layer *laye
         }
 }
 
-void first_layer_forward(const struct first_layer *layer, const float *x, int height, int width, float *out,
-                         uint8_t *gate, float *scratch) {
+void first_layer_forward_rows(const struct first_layer *layer, const float *x, int top, int bottom, int height,
+                              int width, float *out, uint8_t *gate, float *scratch) {
     size_t positions = row_positions(width), row = positions * layer->channels;
     float *z = scratch, *columns = scratch + 2 * row; /* [2][positions][channels], [positions][27] */
     memset(columns, 0, columns_floats(width) * sizeof *columns);
-    for (int y = 0; y < height; y++) {
+    for (int y = top; y < bottom; y++) {
         gather_row(x, y, height, width, columns);
         multiply_row(layer->kernels, columns, INPUTS, layer->forward, layer->channels, positions,
                      z + (layer->pooled ? y % 2 * row : 0));
         if (!layer->pooled) {
-            size_t at = (size_t)y * width * layer->channels;
+            size_t at = (size_t)(y - top) * width * layer->channels;
             layer->kernels->rectify(z, layer->bias, (size_t)width, layer->channels, out + at, gate + at);
         } else if (y % 2) {
             size_t at = (size_t)(y / 2) * (width / 2) * layer->channels;
@@ -140,12 +141,17 @@ void first_layer_forward(const struct first_layer *layer, const float *x, int he
     }
 }
 
-/* Row y of the gradient before ReLU and pooling, z [width][channels]. */
-static void ungate_row(const struct first_layer *layer, const float *gradient, const uint8_t *gate, int y, int height,
-                       int width, float *z) {
+void first_layer_forward(const struct first_layer *layer, const float *x, int height, int width, float *out,
+                         uint8_t *gate, float *scratch) {
+    first_layer_forward_rows(layer, x, 0, height, height, width, out, gate, scratch);
+}
+
+/* Row y of the gradient before ReLU and pooling, z [width][channels]; gradient and gate begin with row `top`. */
+static void ungate_row(const struct first_layer *layer, const float *gradient, const uint8_t *gate, int y, int top,
+                       int height, int width, float *z) {
     int channels = layer->channels;
     if (!layer->pooled) {
-        size_t at = (size_t)y * width * channels;
+        size_t at = (size_t)(y - top) * width * channels;
         layer->kernels->mask(gradient + at, gate + at, (size_t)width * channels, z);
         return;
     }
@@ -176,16 +182,17 @@ static void scatter_row(float *const products[3], int width, float *x_gradient) 
     }
 }
 
-void first_layer_backward(const struct first_layer *layer, const float *out_gradient, const uint8_t *gate, int height,
-                          int width, float *x_gradient, float *scratch) {
+void first_layer_backward_rows(const struct first_layer *layer, const float *out_gradient, const uint8_t *gate, int top,
+                               int bottom, int height, int width, float *x_gradient, float *scratch) {
     size_t positions = row_positions(width), floats = product_floats(width);
     float *z = scratch,
           *ring = scratch + positions * layer->channels; /* [positions][channels], [3][1 + width + 1][32] */
-    memset(scratch, 0, (positions * layer->channels + 3 * floats) * sizeof *scratch);
-    for (int y = 0; y <= height; y++) {
+    if (top == 0)
+        memset(scratch, 0, (positions * layer->channels + 3 * floats) * sizeof *scratch);
+    for (int y = top; y < bottom + (bottom == height); y++) {
         if (y < height) {
             float *products = ring + y % 3 * floats + COLUMNS;
-            ungate_row(layer, out_gradient, gate, y, height, width, z);
+            ungate_row(layer, out_gradient, gate, y, top, height, width, z);
             multiply_row(layer->kernels, z, layer->channels, layer->backward, COLUMNS, positions, products);
         }
         if (y > 0) {
@@ -194,4 +201,9 @@ void first_layer_backward(const struct first_layer *layer, const float *out_grad
             scatter_row(rows, width, x_gradient + (size_t)(y - 1) * width * CHANNELS);
         }
     }
+}
+
+void first_layer_backward(const struct first_layer *layer, const float *out_gradient, const uint8_t *gate, int height,
+                          int width, float *x_gradient, float *scratch) {
+    first_layer_backward_rows(layer, out_gradient, gate, 0, height, height, width, x_gradient, scratch);
 }

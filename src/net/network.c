@@ -2,6 +2,7 @@
 
 #include "channel.h"
 #include "filteratlas/base/huge_pages.h"
+#include "strips.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -106,30 +107,40 @@ static uint8_t *gates_of(const struct pass *pass, int layer, int picture) {
     return pass->memory->gate[layer] + (is_single(pass) ? 0 : (size_t)picture * output_floats(pass, layer));
 }
 
+/* Whether the first two layers go in strips: the map between them then never stands in memory. */
+static bool has_strips(const struct pass *pass) {
+    return pass->joint > 1 && pass->layer > 1 && !pass->network->net.layer[0].pooled;
+}
+
 /* Memory -------------------------------------------------------------------------------------------------------- */
 
 struct demand {
     size_t single[2], joint[2]; /* floats of activations */
     size_t gates[VGG_MAX_LAYERS];
-    size_t z, scratch; /* floats */
+    size_t z, scratch; /* floats, bytes */
 };
 
 static void demand_pass(const struct pass *pass, int pictures, struct demand *demand) {
     const struct network *network = pass->network;
     demand->z = greater(demand->z, (size_t)pass->height * pass->width);
-    demand->scratch = greater(demand->scratch, first_layer_scratch(&network->first, pass->width));
+    demand->scratch = greater(demand->scratch, first_layer_scratch(&network->first, pass->width) * sizeof(float));
     for (int l = 0; l <= pass->layer; l++)
         demand->scratch =
-            greater(demand->scratch, channel_scratch(input_stride(pass, l), map_height(pass, l), map_width(pass, l)));
+            greater(demand->scratch,
+                    channel_scratch(input_stride(pass, l), map_height(pass, l), map_width(pass, l)) * sizeof(float));
+    if (has_strips(pass))
+        demand->scratch =
+            greater(demand->scratch, strips_scratch(&network->first, layer_of(pass, 1), pass->height, pass->width));
     for (int l = 0; l < pass->layer; l++) {
         size_t floats = output_floats(pass, l);
         size_t *part = is_joint_output(pass, l) ? &demand->joint[l % 2] : &demand->single[l % 2];
-        *part = greater(*part, is_joint_output(pass, l) ? pictures * floats : floats);
+        if (l > 0 || !has_strips(pass))
+            *part = greater(*part, is_joint_output(pass, l) ? pictures * floats : floats);
         demand->gates[l] = greater(demand->gates[l], is_single(pass) ? floats : pictures * floats);
         if (l > 0)
             demand->scratch =
-                greater(demand->scratch, winograd_scratch_floats(layer_of(pass, l), l < pass->joint ? 1 : pictures,
-                                                                 map_height(pass, l), map_width(pass, l)));
+                greater(demand->scratch, winograd_scratch_bytes(layer_of(pass, l), l < pass->joint ? 1 : pictures,
+                                                                map_height(pass, l), map_width(pass, l)));
     }
 }
 
@@ -155,7 +166,7 @@ static void divide_arena(const struct demand *demand, struct network_memory *mem
         memory->activations[parity] = take(&space, (demand->single[parity] + demand->joint[parity]) * sizeof(float));
     }
     memory->z = take(&space, demand->z * sizeof(float));
-    memory->scratch = take(&space, demand->scratch * sizeof(float));
+    memory->scratch = take(&space, demand->scratch);
     for (int l = 0; l < VGG_MAX_LAYERS; l++)
         memory->gate[l] = take(&space, demand->gates[l]);
 }
@@ -191,7 +202,11 @@ static bool forward(const struct pass *pass, int from, int to, const float *x, i
         uint8_t *gates = gates_of(pass, l, first);
         if (!interrupt_goes_on(pass->interrupt))
             return false;
-        if (l == 0)
+        if (l == 0 && has_strips(pass)) {
+            l = 1;
+            strips_forward(&network->first, layer_of(pass, 1), x, pass->height, pass->width, gates,
+                           output_of(pass, 1, first), gates_of(pass, 1, first), pass->memory->scratch);
+        } else if (l == 0)
             first_layer_forward(&network->first, x, map_height(pass, l), map_width(pass, l), out, gates,
                                 pass->memory->scratch);
         else
@@ -208,7 +223,11 @@ static bool backward(const struct pass *pass, int from, int to, float *x_gradien
         const uint8_t *gates = gates_of(pass, l, first);
         if (!interrupt_goes_on(pass->interrupt))
             return false;
-        if (l == 0)
+        if (l == 1 && has_strips(pass)) {
+            l = 0;
+            strips_backward(&network->first, layer_of(pass, 1), out_gradient, gates, gates_of(pass, 0, first),
+                            pass->height, pass->width, x_gradient, pass->memory->scratch);
+        } else if (l == 0)
             first_layer_backward(&network->first, out_gradient, gates, map_height(pass, l), map_width(pass, l),
                                  x_gradient, pass->memory->scratch);
         else

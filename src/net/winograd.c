@@ -2,6 +2,9 @@
 #include "filteratlas/net/winograd.h"
 
 #include <string.h>
+#if defined(WINOGRAD_WITH_bf16)
+#include <cpuid.h>
+#endif
 
 #include "winograd_kernels.h"
 
@@ -36,8 +39,16 @@ static bool runs_avx512(void) {
 }
 #endif
 
+#if defined(WINOGRAD_WITH_bf16)
+/* Asked of the processor itself: compilers that know the instructions need not know the feature's name. */
+static bool runs_bf16(void) {
+    unsigned eax, ebx, ecx, edx;
+    return runs_avx512() && __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) && eax >> 5 & 1;
+}
+#endif
+
 const struct winograd_kernels *winograd_find_kernels(const char *name) {
-    const struct winograd_kernels *found[3];
+    const struct winograd_kernels *found[4];
     int count = 0;
 #if defined(WINOGRAD_WITH_avx512)
     if (runs_avx512())
@@ -48,15 +59,35 @@ const struct winograd_kernels *winograd_find_kernels(const char *name) {
         found[count++] = &winograd_kernels_avx2;
 #endif
     found[count++] = &winograd_kernels_baseline;
+#if defined(WINOGRAD_WITH_bf16)
+    if (runs_bf16())
+        found[count++] = &winograd_kernels_bf16; /* last: none of single precision, so never the fastest of all */
+#endif
     for (int i = 0; i < count; ++i)
         if (!name || strcmp(name, found[i]->name) == 0)
             return found[i];
     return NULL;
 }
 
+const struct winograd_kernels *winograd_choose_kernels(enum winograd_precision precision) {
+    return winograd_find_kernels(precision == WINOGRAD_BF16 ? "bf16" : NULL);
+}
+
+enum winograd_precision winograd_precision(const struct winograd_kernels *kernels) {
+    return kernels->group > 1 ? WINOGRAD_BF16 : WINOGRAD_SINGLE;
+}
+
+const struct winograd_kernels *winograd_single_kernels(const struct winograd_kernels *kernels) {
+    return kernels->single;
+}
+
+bool winograd_has_tile(enum winograd_precision precision, enum winograd_direction direction, enum winograd_tile tile) {
+    return precision == WINOGRAD_SINGLE || direction == WINOGRAD_BACKWARD || tile == WINOGRAD_F4;
+}
+
 const char *winograd_kernels_name(const struct winograd_kernels *kernels) { return kernels->name; }
 
-/* ---- tables: U[xi][panel][in][out within the panel] */
+/* ---- tables: U[xi][panel][in / group][out within the panel][in % group], in the set's own numbers */
 
 /* One row of G: (1, p, p^2) / prod (p - q) over the other finite points q; (0, 0, 1) for infinity. */
 static void fill_weight_transform(enum winograd_tile tile, double g[POINTS_MAX][3]) {
@@ -75,9 +106,12 @@ static void fill_weight_transform(enum winograd_tile tile, double g[POINTS_MAX][
     g[count][2] = 1;
 }
 
-size_t winograd_table_floats(enum winograd_tile tile, int cin, int cout) {
+/* Bytes of one number of V and of a table. */
+static size_t operand_bytes(const struct winograd_kernels *kernels) { return sizeof(float) / (size_t)kernels->group; }
+
+size_t winograd_table_bytes(const struct winograd_kernels *kernels, enum winograd_tile tile, int cin, int cout) {
     const size_t points = (size_t)tile_points(tile);
-    return points * points * (size_t)winograd_padded(cin) * (size_t)winograd_padded(cout);
+    return points * points * (size_t)winograd_padded(cin) * (size_t)winograd_padded(cout) * operand_bytes(kernels);
 }
 
 /* A weight of the convolution as the direction sees it, tap = 3 * row + column: the way back turns the kernel by 180
@@ -91,35 +125,49 @@ static double weight_at(const float *weights, enum winograd_direction direction,
     return (double)weights[((size_t)at * (size_t)cin + (size_t)in) * (size_t)cout + (size_t)out];
 }
 
-/* The transforms G w G^T of one input channel with 16 output channels, w[tap][channel], written to
- * table[xi * plane + channel]. */
-static void transform_weights(int points, double g[POINTS_MAX][3], double w[9][WINOGRAD_LINE], float *table,
-                              size_t plane) {
+/* Row i of G w G^T, for 16 output channels: w[tap][channel] -> line[point][channel]. */
+static void transform_row(int points, double g[POINTS_MAX][3], int i, double w[9][WINOGRAD_LINE],
+                          float line[POINTS_MAX][WINOGRAD_LINE]) {
+    double half[3][WINOGRAD_LINE];
+    for (int x = 0; x < 3; ++x)
+        for (int n = 0; n < WINOGRAD_LINE; ++n)
+            half[x][n] = g[i][0] * w[x][n] + g[i][1] * w[3 + x][n] + g[i][2] * w[6 + x][n];
+    for (int j = 0; j < points; ++j)
+        for (int n = 0; n < WINOGRAD_LINE; ++n)
+            line[j][n] = (float)(half[0][n] * g[j][0] + half[1][n] * g[j][1] + half[2][n] * g[j][2]);
+}
+
+/* The transforms of a group of input channels with 16 output channels, w[input][tap][channel]: a line of the table for
+ * each xi, written to table + xi * plane [bytes]. */
+static void transform_weights(const struct winograd_kernels *kernels, int points, double g[POINTS_MAX][3],
+                              double w[WINOGRAD_GROUP_MAX][9][WINOGRAD_LINE], char *table, size_t plane) {
+    float line[WINOGRAD_GROUP_MAX][POINTS_MAX][WINOGRAD_LINE];
     for (int i = 0; i < points; ++i) {
-        double half[3][WINOGRAD_LINE];
-        for (int x = 0; x < 3; ++x)
-            for (int n = 0; n < WINOGRAD_LINE; ++n)
-                half[x][n] = g[i][0] * w[x][n] + g[i][1] * w[3 + x][n] + g[i][2] * w[6 + x][n];
+        for (int from = 0; from < kernels->group; ++from)
+            transform_row(points, g, i, w[from], line[from]);
         for (int j = 0; j < points; ++j, table += plane)
-            for (int n = 0; n < WINOGRAD_LINE; ++n)
-                table[n] = (float)(half[0][n] * g[j][0] + half[1][n] * g[j][1] + half[2][n] * g[j][2]);
+            kernels->store_weights(line[0][j], line[kernels->group - 1][j], table);
     }
 }
 
-void winograd_fill_table(enum winograd_tile tile, enum winograd_direction direction, int cin, int cout,
-                         const float *weights, int part, int parts, float *table) {
-    const int depth = winograd_padded(direction == WINOGRAD_FORWARD ? cin : cout);
+void winograd_fill_table(const struct winograd_kernels *kernels, enum winograd_tile tile,
+                         enum winograd_direction direction, int cin, int cout, const float *weights, int part,
+                         int parts, void *table) {
+    const int depth = winograd_padded(direction == WINOGRAD_FORWARD ? cin : cout), group = kernels->group;
     const int width = winograd_padded(direction == WINOGRAD_FORWARD ? cout : cin);
-    double g[POINTS_MAX][3], w[9][WINOGRAD_LINE];
+    double g[POINTS_MAX][3], w[WINOGRAD_GROUP_MAX][9][WINOGRAD_LINE];
     fill_weight_transform(tile, g);
-    for (int from = part; from < depth; from += parts)
+    for (int from = part * group; from < depth; from += parts * group)
         for (int to = 0; to < width; to += WINOGRAD_LINE) {
             const int panel = to / WINOGRAD_PANEL * WINOGRAD_PANEL, panel_width = least(WINOGRAD_PANEL, width - panel);
-            float *at = table + (size_t)panel * (size_t)depth + (size_t)from * (size_t)panel_width + (to - panel);
-            for (int tap = 0; tap < 9; ++tap)
-                for (int n = 0; n < WINOGRAD_LINE; ++n)
-                    w[tap][n] = weight_at(weights, direction, cin, cout, tap, from, to + n);
-            transform_weights(tile_points(tile), g, w, at, (size_t)depth * (size_t)width);
+            const size_t at =
+                (size_t)panel * (size_t)depth + (size_t)from * (size_t)panel_width + (size_t)((to - panel) * group);
+            for (int member = 0; member < group; ++member)
+                for (int tap = 0; tap < 9; ++tap)
+                    for (int n = 0; n < WINOGRAD_LINE; ++n)
+                        w[member][tap][n] = weight_at(weights, direction, cin, cout, tap, from + member, to + n);
+            transform_weights(kernels, tile_points(tile), g, w, (char *)table + at * operand_bytes(kernels),
+                              (size_t)depth * (size_t)width * operand_bytes(kernels));
         }
 }
 
@@ -138,15 +186,18 @@ struct convolution {
     enum winograd_tile tile;
     enum winograd_mode input_mode, output_mode;
     struct winograd_map from, to; /* of the first picture */
-    const float *table, *bias;
+    const void *table;
+    const float *bias;
     int pictures, tile_rows, tile_columns; /* tiles in each picture */
+    int from_row, to_row;                  /* those of them that are wanted, where there is but one picture */
 };
 
 /* A block of tiles on its way. */
 struct block {
     int count, tile[BLOCK_WIDE]; /* tile numbers, over all pictures */
-    float *v, *m;                /* [xi][place in the block][channel] */
-    size_t v_plane, m_plane;     /* floats from one xi to the next */
+    char *v;                     /* [xi][place in the block][channel], operands of the product */
+    float *m;                    /* likewise */
+    size_t v_plane, m_plane;     /* numbers from one xi to the next */
 };
 
 static int block_limit(int depth, int channels) { return depth * channels <= NARROW ? BLOCK_NARROW : BLOCK_WIDE; }
@@ -158,9 +209,11 @@ static int block_room(int tiles, int depth, int channels) {
     return whole_rows(ceil_div(tiles, ceil_div(tiles, block_limit(depth, channels))));
 }
 
-/* Floats from one xi to the next. A power of two would put a tile's points into the same few sets of the caches, and
- * make the input transform two to three times slower. */
-static size_t plane_floats(int room, int channels) { return (size_t)room * (size_t)channels + WINOGRAD_LINE; }
+/* Numbers from one xi to the next. A power of two would put a tile's points into the same few sets of the caches, and
+ * make the input transform two to three times slower: hence a cache line more. */
+static size_t plane_size(int room, int channels, size_t bytes) {
+    return (size_t)room * (size_t)channels + WINOGRAD_BYTES / bytes;
+}
 
 /* The map of the picture that holds tile t, and the tile's place in it. */
 static struct winograd_map locate_tile(const struct convolution *c, const struct winograd_map *first, int t, int *row,
@@ -169,17 +222,22 @@ static struct winograd_map locate_tile(const struct convolution *c, const struct
     const size_t skip = (size_t)picture * (size_t)first->height * (size_t)first->width * (size_t)first->channels;
     *row = t % each / c->tile_columns;
     *column = t % each % c->tile_columns;
-    return (struct winograd_map){first->data + skip, first->gate ? first->gate + skip : NULL, first->height,
-                                 first->width, first->channels};
+    return (struct winograd_map){first->data + skip, first->gate ? first->gate + skip : NULL,
+                                 first->height,      first->width,
+                                 first->channels,    first->first};
 }
 
+/* Numbers of a position: a multiple of WINOGRAD_LINE. */
 static bool is_zero(const float *data, size_t floats) {
-    uint32_t bits = 0, word;
-    for (size_t i = 0; i < floats; ++i) {
-        memcpy(&word, data + i, sizeof word);
-        bits |= word << 1; /* -0 is zero too */
+    for (size_t i = 0; i < floats; i += WINOGRAD_LINE) {
+        uint64_t pairs[WINOGRAD_LINE / 2], bits = 0;
+        memcpy(pairs, data + i, sizeof pairs);
+        for (int j = 0; j < WINOGRAD_LINE / 2; ++j)
+            bits |= pairs[j];
+        if (bits & 0x7fffffff7fffffff) /* -0 is zero too */
+            return false;
     }
-    return bits == 0;
+    return true;
 }
 
 /* Whether the patch that tile t reads holds nothing but zeros. */
@@ -190,7 +248,7 @@ static bool is_patch_zero(const struct convolution *c, int t) {
     const int left = most(0, column * step - 1), right = least(map.width, column * step + step + 1);
     for (int y = most(0, row * step - 1); y < least(map.height, row * step + step + 1); ++y)
         for (int x = left; x < right; ++x)
-            if (!is_zero(map.data + ((size_t)y * (size_t)map.width + (size_t)x) * (size_t)map.channels,
+            if (!is_zero(map.data + ((size_t)(y - map.first) * (size_t)map.width + (size_t)x) * (size_t)map.channels,
                          (size_t)map.channels))
                 return false;
     return true;
@@ -202,15 +260,20 @@ static void clear_tile(const struct convolution *c, int t) {
     const struct winograd_map map = locate_tile(c, &c->to, t, &row, &column);
     const int side = tile_side(c->tile), columns = least(side, map.width - column * side);
     for (int y = row * side; y < least(map.height, row * side + side); ++y) {
-        const size_t at = ((size_t)y * (size_t)map.width + (size_t)(column * side)) * (size_t)map.channels;
+        const size_t at =
+            ((size_t)(y - map.first) * (size_t)map.width + (size_t)(column * side)) * (size_t)map.channels;
         memset(map.data + at, 0, (size_t)columns * (size_t)map.channels * sizeof *map.data);
     }
+}
+
+static int end_tile(const struct convolution *c) {
+    return ((c->pictures - 1) * c->tile_rows + c->to_row) * c->tile_columns;
 }
 
 /* Takes tiles from number *next on into the block until it is full, and sets *next behind them. Gradients are zero in
  * whole regions where a filter sees little: such tiles are cleared at once. */
 static void fill_block(const struct convolution *c, int room, int *next, struct block *b) {
-    const int tiles = c->pictures * c->tile_rows * c->tile_columns;
+    const int tiles = end_tile(c);
     for (b->count = 0; *next < tiles && b->count < room; ++*next) {
         if (c->output_mode == WINOGRAD_PLAIN && is_patch_zero(c, *next))
             clear_tile(c, *next);
@@ -221,41 +284,43 @@ static void fill_block(const struct convolution *c, int room, int *next, struct 
 
 /* V of the block's tiles; zero from there to the end of the last six. */
 static void transform_input(const struct convolution *c, struct block *b) {
-    const size_t depth = (size_t)c->from.channels;
+    const size_t depth = (size_t)c->from.channels, bytes = operand_bytes(c->kernels);
     const int points = tile_points(c->tile), rest = (WINOGRAD_ROWS - b->count % WINOGRAD_ROWS) % WINOGRAD_ROWS;
     for (int i = 0; i < b->count; ++i) {
         int row, column;
         const struct winograd_map map = locate_tile(c, &c->from, b->tile[i], &row, &column);
-        c->kernels->input[c->tile][c->input_mode](&map, row, column, b->v + (size_t)i * depth, b->v_plane);
+        c->kernels->input[c->tile][c->input_mode](&map, row, column, b->v + (size_t)i * depth * bytes, b->v_plane);
     }
     for (int xi = 0; rest > 0 && xi < points * points; ++xi)
-        memset(b->v + (size_t)xi * b->v_plane + (size_t)b->count * depth, 0, (size_t)rest * depth * sizeof *b->v);
+        memset(b->v + ((size_t)xi * b->v_plane + (size_t)b->count * depth) * bytes, 0, (size_t)rest * depth * bytes);
 }
 
 /* One panel of one xi for all tiles of the block. The first width / 16 calls bring in the next panel, so that it comes
  * from the second cache. */
-static void multiply_panel(const struct convolution *c, const struct block *b, const float *v, const float *panel,
-                           int width, float *m, const float *next) {
+static void multiply_panel(const struct convolution *c, const struct block *b, const char *v, const char *panel,
+                           int width, float *m, const char *next) {
     const size_t depth = (size_t)c->from.channels, m_stride = (size_t)c->to.channels;
+    const size_t bytes = operand_bytes(c->kernels);
     for (int t = 0; t < b->count; t += WINOGRAD_ROWS) {
-        c->kernels->product(v + (size_t)t * depth, depth, panel, (int)depth, width, m + (size_t)t * m_stride, m_stride,
-                            next);
+        c->kernels->product(v + (size_t)t * depth * bytes, depth, panel, (int)depth, width, m + (size_t)t * m_stride,
+                            m_stride, next);
         if (t / WINOGRAD_ROWS < width / WINOGRAD_LINE - 1)
-            next += depth * WINOGRAD_LINE;
+            next += depth * WINOGRAD_LINE * bytes;
     }
 }
 
 /* M[xi] = V[xi] U[xi] for every xi. */
 static void multiply(const struct convolution *c, struct block *b) {
     const int depth = c->from.channels, channels = c->to.channels, points = tile_points(c->tile);
-    const float *panel = c->table;
+    const size_t bytes = operand_bytes(c->kernels);
+    const char *panel = c->table;
     for (int xi = 0; xi < points * points; ++xi)
         for (int n = 0; n < channels; n += WINOGRAD_PANEL) {
             const int width = least(WINOGRAD_PANEL, channels - n);
             const bool last = xi == points * points - 1 && n + width == channels;
-            const float *next = last ? c->table : panel + (size_t)depth * (size_t)width;
-            multiply_panel(c, b, b->v + (size_t)xi * b->v_plane, panel, width, b->m + (size_t)xi * b->m_plane + n,
-                           next);
+            const char *next = last ? c->table : panel + (size_t)depth * (size_t)width * bytes;
+            multiply_panel(c, b, b->v + (size_t)xi * b->v_plane * bytes, panel, width,
+                           b->m + (size_t)xi * b->m_plane + n, next);
             panel = next;
         }
 }
@@ -269,14 +334,15 @@ static void transform_output(const struct convolution *c, const struct block *b)
     }
 }
 
-static void convolve(const struct convolution *c, float *scratch) {
-    const int tiles = c->pictures * c->tile_rows * c->tile_columns,
-              room = block_room(tiles, c->from.channels, c->to.channels);
-    const int points = tile_points(c->tile);
-    struct block b = {.v_plane = plane_floats(room, c->from.channels), .m_plane = plane_floats(room, c->to.channels)};
+static void convolve(const struct convolution *c, void *scratch) {
+    const int begin = c->from_row * c->tile_columns, end = end_tile(c),
+              room = block_room(end - begin, c->from.channels, c->to.channels);
+    const size_t xis = (size_t)(tile_points(c->tile) * tile_points(c->tile)), bytes = operand_bytes(c->kernels);
+    struct block b = {.v_plane = plane_size(room, c->from.channels, bytes),
+                      .m_plane = plane_size(room, c->to.channels, sizeof(float))};
     b.v = scratch;
-    b.m = scratch + (size_t)(points * points) * b.v_plane;
-    for (int next = 0; next < tiles;) {
+    b.m = (float *)(b.v + xis * b.v_plane * bytes);
+    for (int next = begin; next < end;) {
         fill_block(c, room, &next, &b);
         transform_input(c, &b);
         multiply(c, &b);
@@ -284,20 +350,31 @@ static void convolve(const struct convolution *c, float *scratch) {
     }
 }
 
-enum winograd_tile winograd_used_tile(const struct winograd_layer *layer, int height, int width) {
+enum winograd_tile winograd_used_tile(const struct winograd_layer *layer, enum winograd_direction direction, int height,
+                                      int width) {
     const enum winograd_tile chosen = winograd_choose_tile(height, width);
     const enum winograd_tile other = chosen == WINOGRAD_F6 ? WINOGRAD_F4 : WINOGRAD_F6;
-    return layer->table[WINOGRAD_FORWARD][chosen] ? chosen : other;
+    return layer->table[direction][chosen] ? chosen : other;
 }
 
-size_t winograd_scratch_floats(const struct winograd_layer *layer, int pictures, int height, int width) {
-    const enum winograd_tile tile = winograd_used_tile(layer, height, width);
+static size_t direction_bytes(const struct winograd_layer *layer, enum winograd_direction direction, int pictures,
+                              int height, int width) {
+    const enum winograd_tile tile = winograd_used_tile(layer, direction, height, width);
     const int side = tile_side(tile), points = tile_points(tile);
-    const int cin = winograd_padded(layer->cin), cout = winograd_padded(layer->cout);
+    const int in = winograd_padded(direction == WINOGRAD_FORWARD ? layer->cin : layer->cout);
+    const int out = winograd_padded(direction == WINOGRAD_FORWARD ? layer->cout : layer->cin);
     const int tiles = pictures * ceil_div(height, side) * ceil_div(width, side);
     /* Not block_room, which may be larger for fewer pictures. */
-    const int room = least(block_limit(cin, cout), whole_rows(tiles));
-    return (size_t)(points * points) * (plane_floats(room, cin) + plane_floats(room, cout));
+    const int room = least(block_limit(in, out), whole_rows(tiles));
+    const size_t bytes = operand_bytes(layer->kernels[direction]);
+    return (size_t)(points * points) *
+           (plane_size(room, in, bytes) * bytes + plane_size(room, out, sizeof(float)) * sizeof(float));
+}
+
+size_t winograd_scratch_bytes(const struct winograd_layer *layer, int pictures, int height, int width) {
+    const size_t forward = direction_bytes(layer, WINOGRAD_FORWARD, pictures, height, width),
+                 backward = direction_bytes(layer, WINOGRAD_BACKWARD, pictures, height, width);
+    return forward > backward ? forward : backward;
 }
 
 /* 6x6 tiles where they are fewer than half as many as 4x4 tiles, that is, where their products take less than 8/9 of
@@ -314,40 +391,96 @@ enum winograd_tile winograd_choose_tile(int height, int width) {
 
 static struct convolution describe(const struct winograd_layer *layer, enum winograd_direction direction, int pictures,
                                    int height, int width) {
-    const enum winograd_tile tile = winograd_used_tile(layer, height, width);
-    const int side = tile_side(tile);
-    return (struct convolution){.kernels = layer->kernels,
+    const enum winograd_tile tile = winograd_used_tile(layer, direction, height, width);
+    const int side = tile_side(tile), rows = ceil_div(height, side);
+    return (struct convolution){.kernels = layer->kernels[direction],
                                 .tile = tile,
                                 .table = layer->table[direction][tile],
                                 .pictures = pictures,
-                                .tile_rows = ceil_div(height, side),
-                                .tile_columns = ceil_div(width, side)};
+                                .tile_rows = rows,
+                                .tile_columns = ceil_div(width, side),
+                                .to_row = rows};
 }
 
 static enum winograd_mode mode_of(const struct winograd_layer *layer) {
     return layer->linear ? WINOGRAD_PLAIN : layer->pooled ? WINOGRAD_POOLED : WINOGRAD_GATED;
 }
 
-void winograd_forward(const struct winograd_layer *layer, const float *in, int pictures, int height, int width,
-                      float *out, uint8_t *gate, float *scratch) {
+static struct convolution describe_forward(const struct winograd_layer *layer, const float *in, int pictures,
+                                           int height, int width, float *out, uint8_t *gate) {
     struct convolution c = describe(layer, WINOGRAD_FORWARD, pictures, height, width);
     const int shrink = layer->pooled ? 2 : 1;
     c.input_mode = WINOGRAD_PLAIN;
     c.output_mode = mode_of(layer);
-    c.from = (struct winograd_map){(float *)in, NULL, height, width, winograd_padded(layer->cin)};
-    c.to = (struct winograd_map){out, gate, height / shrink, width / shrink, winograd_padded(layer->cout)};
+    c.from = (struct winograd_map){(float *)in, NULL, height, width, winograd_padded(layer->cin), 0};
+    c.to = (struct winograd_map){out, gate, height / shrink, width / shrink, winograd_padded(layer->cout), 0};
     c.bias = layer->bias;
-    convolve(&c, scratch);
+    return c;
 }
 
-void winograd_backward(const struct winograd_layer *layer, const float *grad_out, const uint8_t *gate, int pictures,
-                       int height, int width, float *grad_in, float *scratch) {
+static struct convolution describe_backward(const struct winograd_layer *layer, const float *grad_out,
+                                            const uint8_t *gate, int pictures, int height, int width, float *grad_in) {
     struct convolution c = describe(layer, WINOGRAD_BACKWARD, pictures, height, width);
     const int shrink = layer->pooled ? 2 : 1;
     c.input_mode = mode_of(layer);
     c.output_mode = WINOGRAD_PLAIN;
-    c.from = (struct winograd_map){(float *)grad_out, (uint8_t *)gate, height / shrink, width / shrink,
-                                   winograd_padded(layer->cout)};
-    c.to = (struct winograd_map){grad_in, NULL, height, width, winograd_padded(layer->cin)};
+    c.from = (struct winograd_map){
+        (float *)grad_out, (uint8_t *)gate, height / shrink, width / shrink, winograd_padded(layer->cout), 0};
+    c.to = (struct winograd_map){grad_in, NULL, height, width, winograd_padded(layer->cin), 0};
+    return c;
+}
+
+void winograd_forward(const struct winograd_layer *layer, const float *in, int pictures, int height, int width,
+                      float *out, uint8_t *gate, void *scratch) {
+    const struct convolution c = describe_forward(layer, in, pictures, height, width, out, gate);
+    convolve(&c, scratch);
+}
+
+void winograd_backward(const struct winograd_layer *layer, const float *grad_out, const uint8_t *gate, int pictures,
+                       int height, int width, float *grad_in, void *scratch) {
+    const struct convolution c = describe_backward(layer, grad_out, gate, pictures, height, width, grad_in);
+    convolve(&c, scratch);
+}
+
+struct winograd_traffic winograd_traffic(const struct winograd_layer *layer, enum winograd_direction direction,
+                                         int pictures, int height, int width) {
+    const enum winograd_tile tile = winograd_used_tile(layer, direction, height, width);
+    const int side = tile_side(tile), tiles = pictures * ceil_div(height, side) * ceil_div(width, side);
+    const int blocks = ceil_div(tiles, block_limit(winograd_padded(layer->cin), winograd_padded(layer->cout)));
+    const double shrink = layer->pooled ? 4 : 1, positions = (double)pictures * height * width;
+    const double below = positions * winograd_padded(layer->cin) * sizeof(float);
+    const double above = positions / shrink * winograd_padded(layer->cout) * (sizeof(float) + sizeof(uint8_t));
+    const double table =
+        (double)blocks * (double)winograd_table_bytes(layer->kernels[direction], tile, layer->cin, layer->cout);
+    return direction == WINOGRAD_FORWARD ? (struct winograd_traffic){table, below, above}
+                                         : (struct winograd_traffic){table, above, below};
+}
+
+/* ---- strips */
+
+int winograd_strip_rows(const struct winograd_layer *layer, enum winograd_direction direction, int height, int width) {
+    const int side = tile_side(winograd_used_tile(layer, direction, height, width));
+    return side * ceil_div(BLOCK_NARROW, ceil_div(width, side));
+}
+
+/* The rows of tiles that write rows [top, bottom). */
+static void choose_rows(struct convolution *c, int top, int bottom) {
+    c->from_row = top / tile_side(c->tile);
+    c->to_row = ceil_div(bottom, tile_side(c->tile));
+}
+
+void winograd_forward_strip(const struct winograd_layer *layer, const float *in, int in_top, int top, int bottom,
+                            int height, int width, float *out, uint8_t *gate, void *scratch) {
+    struct convolution c = describe_forward(layer, in, 1, height, width, out, gate);
+    c.from.first = in_top;
+    choose_rows(&c, top, bottom);
+    convolve(&c, scratch);
+}
+
+void winograd_backward_strip(const struct winograd_layer *layer, const float *grad_out, const uint8_t *gate, int top,
+                             int bottom, int height, int width, float *grad_in, void *scratch) {
+    struct convolution c = describe_backward(layer, grad_out, gate, 1, height, width, grad_in);
+    c.to.first = top;
+    choose_rows(&c, top, bottom);
     convolve(&c, scratch);
 }

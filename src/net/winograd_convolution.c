@@ -8,7 +8,8 @@
 static bool rectifies(const struct operation *o) { return !o->winograd.linear; }
 
 static size_t scratch(const struct operation_call *call) {
-    return winograd_scratch_floats(&call->operation->winograd, call->pictures, call->in->height, call->in->width);
+    return winograd_scratch_bytes(&call->operation->winograd, call->pictures, call->in->height, call->in->width) /
+           sizeof(float);
 }
 
 static void forward(const struct operation_call *call) {

@@ -21,7 +21,7 @@ static const char usage[] =
     "\n"
     "  --quick           the largest octave alone, fewer repetitions\n"
     "  --layers LIST     comma-separated names or globs such as 'block5_*' (default: all); without whole filters\n"
-    "  --kernels NAME    avx512, avx2 or baseline (default: the fastest that runs here)\n"
+    "  --kernels NAME    avx512, avx2, baseline or bf16 (default: the fastest of single precision that runs here)\n"
     "  --csv FILE        default build/bench.csv\n"
     "  --help            show this text\n";
 
@@ -108,8 +108,8 @@ static void print_header(const char *kernels, int core, double peak) {
     read_cpuinfo("model", model);
     printf("filteratlas %s against %s\n", FILTERATLAS_VERSION, peer_name());
     printf("processor  %s (family %s, model %s), core %d alone, one thread\n", name, family, model, core);
-    printf("kernels    %s; FMA peak of this core, measured now: %.0f GF/s (single precision, registers only)\n",
-           kernels, peak);
+    printf("kernels    %s; FMA peak of this core, measured now: %.0f GF/s (%s, registers only)\n", kernels, peak,
+           strcmp(kernels, "bf16") ? "single precision" : "products of bfloat16 numbers");
     printf(
         "Ours and the peer's take turns on the same core in the same process; the best turn of each counts. GF/s are\n"
         "those of direct convolution, 18 x in x out channels per position. Ours is timed with bias, ReLU, pooling and\n"

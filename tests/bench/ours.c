@@ -8,13 +8,14 @@ struct ours {
     const struct first_layer *first;       /* of the first layer, else NULL */
     const struct winograd_layer *winograd; /* of any other */
     int extent, pictures;
-    float *in, *out, *out_gradient, *in_gradient, *scratch;
+    float *in, *out, *out_gradient, *in_gradient;
+    void *scratch;
     uint8_t *gate;
 };
 
-static size_t scratch_floats(const struct ours *o) {
-    return o->first ? first_layer_scratch(o->first, o->extent)
-                    : winograd_scratch_floats(o->winograd, o->pictures, o->extent, o->extent);
+static size_t scratch_bytes(const struct ours *o) {
+    return o->first ? first_layer_scratch(o->first, o->extent) * sizeof(float)
+                    : winograd_scratch_bytes(o->winograd, o->pictures, o->extent, o->extent);
 }
 
 struct ours *ours_make(const struct network *network, const struct task *task) {
@@ -32,7 +33,7 @@ struct ours *ours_make(const struct network *network, const struct task *task) {
     o->gate = operands_zero(positions * out);
     o->out_gradient = operands_noise(positions * out, 1);
     o->in_gradient = operands_zero(positions * in * sizeof(float));
-    o->scratch = operands_zero(scratch_floats(o) * sizeof(float));
+    o->scratch = operands_zero(scratch_bytes(o));
     return o;
 }
 
@@ -65,7 +66,8 @@ int ours_pictures(const struct vgg *net, int layer, int extent, int batch) {
 double ours_saving(const struct ours *o) {
     if (o->first)
         return 1;
-    int side = winograd_used_tile(o->winograd, o->extent, o->extent) == WINOGRAD_F6 ? 6 : 4, points = side + 2;
+    int side = winograd_used_tile(o->winograd, WINOGRAD_BACKWARD, o->extent, o->extent) == WINOGRAD_F6 ? 6 : 4,
+        points = side + 2;
     double tiles = (double)((o->extent + side - 1) / side) * ((o->extent + side - 1) / side);
     return 9.0 * o->extent * o->extent / (tiles * points * points);
 }

@@ -20,7 +20,8 @@ typedef float vec128 __attribute__((vector_size(16)));
 #define ADD(i) sum##i = STEP(sum##i);
 #define TOTAL(i) +sum##i
 
-/* rounds * SUMS steps of one kind of vector; the factor 0.5 keeps the sums finite and normal. */
+/* rounds * SUMS steps of one kind of vector; the factor 0.5 keeps the sums finite and normal. Of bfloat16 a step is two
+ * multiplications and additions. */
 #define DEFINE(name, vec)                                                                                              \
     static float name(long rounds, float start) {                                                                      \
         vec x = start - (vec){0}, half = x * 0.5F, EACH_SUM(DECLARE) total;                                            \
@@ -39,11 +40,16 @@ __attribute__((target("avx512f"))) DEFINE(run_avx512, __m512)
 #define STEP(sum) _mm256_fmadd_ps(sum, half, x)
     __attribute__((target("avx2,fma"))) DEFINE(run_avx2, __m256)
 #undef STEP
+#if defined(WINOGRAD_WITH_bf16)
+#define STEP(sum) _mm512_dpbf16_ps(sum, (__m512bh)half, (__m512bh)x)
+        __attribute__((target("avx512f,avx512bf16"))) DEFINE(run_bf16, __m512)
+#undef STEP
+#endif
 #endif
 #define STEP(sum) (sum * half + x)
-        DEFINE(run_baseline, vec128)
+            DEFINE(run_baseline, vec128)
 
-            struct peak_loop {
+                struct peak_loop {
     const char *kernels;
     int lanes;
     float (*run)(long rounds, float start);
@@ -53,6 +59,9 @@ static const struct peak_loop loops[] = {
 #if defined(__x86_64__)
     {"avx512", 16, run_avx512},
     {"avx2", 8, run_avx2},
+#if defined(WINOGRAD_WITH_bf16)
+    {"bf16", 32, run_bf16},
+#endif
 #endif
     {"baseline", 4, run_baseline},
 };

@@ -35,10 +35,15 @@ def sizes(size=412, factor=1.2, steps=9):
     return [int(size / factor**u) for u in range(steps, -1, -1)]
 
 
+def activations(network, x):
+    """The maps of the wanted channels, computed in the network's own precision."""
+    return network(x.to(network[0].weight.dtype)).float()
+
+
 def climb(network, x):
     """One iteration: x moves along the gradient of the mean activation of each picture's own channel."""
     x = x.detach().requires_grad_(True)
-    loss = network(x).mean((2, 3)).diagonal().sum()
+    loss = activations(network, x).mean((2, 3)).diagonal().sum()
     (gradient,) = torch.autograd.grad(loss, x)
     with torch.no_grad():
         rms = gradient.square().mean((1, 2, 3), keepdim=True).sqrt()
@@ -86,7 +91,7 @@ def climb_waves(network, optimiser, c, amplitude, full, size):
     s = synthesize(torch.view_as_complex(c), amplitude, full, size)
     dy, dx = (int(v) for v in torch.randint(0, size, (2,)))
     x = 255 * torch.roll(s, (dy, dx), (2, 3)).flip(1) - CAFFE_MEAN
-    loss = network(x.contiguous(memory_format=torch.channels_last)).mean((2, 3)).diagonal().sum()
+    loss = activations(network, x.contiguous(memory_format=torch.channels_last)).mean((2, 3)).diagonal().sum()
     (-loss).backward()
     optimiser.step()
 
@@ -133,10 +138,13 @@ def main():
     parser.add_argument("--epochs", type=int, default=2, help="timed iterations per size (default 2)")
     parser.add_argument("--scaled-epochs", type=int, default=15, help="iterations that the time is for (default 15)")
     parser.add_argument("--recipe", choices=("keras", "fourier"), default="keras")
+    parser.add_argument("--precision", choices=("single", "bf16"), default="single")
     options = parser.parse_args()
     torch.manual_seed(0)
     torch.set_num_threads(options.threads)
     network = make_network(options.layer, options.pictures)
+    if options.precision == "bf16":
+        network = network.to(torch.bfloat16)
     draw_pictures = draw_waves if options.recipe == "fourier" else draw
     seconds = draw_pictures(network, options.pictures, options.epochs, options.scaled_epochs)
     print(f"{seconds / options.pictures:.2f}")

@@ -47,6 +47,17 @@ else
     pass "other kernels # SKIP OpenBLAS has one set here"
 fi
 
+# Precision
+if render --out bf16 --filters 0:2 --precision bf16 2>/dev/null; then
+    check "job.txt names the precision where it is not the default" \
+        test "$(grep -h ^precision bf16/job.txt atlas/job.txt)" = 'precision = bf16'
+    check "and every unit's record names the kernels" grep -q '^kernels bf16 ' bf16/units/block1_conv1/00000.txt
+    expect "another precision is another job" 3 'precision \(not there, now bf16\)' "$FILTERATLAS" render --out atlas "${JOB[@]}" --filters 0:16 --precision bf16
+else
+    expect "without AVX512-BF16: one line, status 2" 2 '^filteratlas: --precision bf16: .*AVX512-BF16.*--precision single' \
+        "$FILTERATLAS" render --out none "${JOB[@]}" --precision bf16
+fi
+
 # Limits
 export PMIX_MCA_gds=hash # else Open MPI's own file is too large
 expect "ulimit -f: one line that names it, status 1" 1 'File too large; .*ulimit -f' bash -c 'ulimit -f 8; exec "$@"' - "$FILTERATLAS" stitch --out atlas -q

@@ -25,6 +25,19 @@ check "4 ranks, --no-shared" draw own 4 --no-shared
 check "4 ranks, --no-shared: the same files" same own
 check "every layer's line once, in the order of the network" \
     test "$(grep -o '^block[0-9]_conv2: ' shared.out | tr -d '\n')" = 'block1_conv2: block3_conv2: block4_conv2: block5_conv2: '
+# Huge pages, where the node has set some aside or root may; the test's own are 30 more.
+before=$(cat /proc/sys/vm/nr_hugepages)
+if [ "$(id -u)" -eq 0 ] && echo $((before + 30)) >/proc/sys/vm/nr_hugepages 2>/dev/null &&
+    [ "$(awk '/HugePages_Free/ { print $2 }' /proc/meminfo)" -ge 30 ]; then
+    check "4 ranks, huge pages" draw huge 4
+    check "4 ranks, huge pages: the log says so" grep -q '^tables: .*shared.*2 MB pages$' huge.out
+    check "4 ranks, huge pages: the same files" same huge
+    check "4 ranks, huge pages: they are given back" \
+        test "$(awk '/HugePages_Free/ { print $2 }' /proc/meminfo)" -ge 30
+else
+    echo "ok - huge pages # SKIP only root may set them aside, where there is memory"
+fi
+[ "$(cat /proc/sys/vm/nr_hugepages)" -le "$before" ] || echo "$before" >/proc/sys/vm/nr_hugepages
 # More ranks than units (4 layers of 14 filters, batches of 8): the units go out in pieces.
 check "12 ranks for 8 units" draw pieces 12
 check "12 ranks for 8 units: the same files" same pieces

@@ -43,7 +43,7 @@ static struct fixture make(int deepest, int extent, const struct winograd_kernel
     struct fixture f = {.extent = extent};
     struct error error;
     size_t values = (size_t)IMAGES * extent * extent * 3;
-    f.tables = guarded_allocate(activations_table_bytes(&demo.net, deepest, extent) + 64);
+    f.tables = guarded_allocate(activations_table_bytes(&demo.net, deepest, extent, kernels) + 64);
     assert_int_equal(activations_make(&demo, deepest, extent, kernels, f.tables, &f.activations, &error), STATUS_OK);
     for (int part = 0; part < 3; part++)
         activations_fill_tables(f.activations, part, 3);

@@ -4,6 +4,7 @@
 #include "filteratlas/net/gemm.h"
 #include "filteratlas/net/network.h"
 #include "net/channel.h"
+#include "net/strips.h"
 #include "twin.h"
 #include "twin_network.h"
 #include "weights_writer.h"
@@ -20,12 +21,12 @@
 
 static const char DEMO[] = "jobs/demo/demo_weights.h5";
 
-static const char *const set_names[] = {"avx512", "avx2", "baseline"};
+static const char *const set_names[] = {"avx512", "avx2", "baseline", "bf16"};
 enum { SETS = sizeof set_names / sizeof *set_names };
 
-/* The kernel sets that this processor runs, fastest first. */
+/* The kernel sets that this processor runs, fastest first, that of bfloat16 last. */
 static const struct winograd_kernels *sets[SETS];
-static int set_count;
+static int set_count, single_count; /* all; those of single precision */
 
 static struct weights demo;
 static const struct objective mean; /* of the whole map */
@@ -37,7 +38,7 @@ static int set_up(void **state) {
     for (int i = 0; i < SETS; i++) {
         sets[set_count] = winograd_find_kernels(set_names[i]);
         if (sets[set_count])
-            set_count++;
+            single_count += winograd_precision(sets[set_count++]) == WINOGRAD_SINGLE;
         else
             printf("# skip: this processor does not run the %s kernels\n", set_names[i]);
     }
@@ -434,7 +435,7 @@ static void compare_network(const struct weights *weights, int from, int to, int
                             double loss_bound) {
     float *x = random_picture(height, width, first_octave);
     struct twin_pass pass = twin_run(weights, to - 1, x, height, width);
-    for (int set = 0; set < set_count; set++) {
+    for (int set = 0; set < single_count; set++) {
         struct errors errors = {0};
         for (int layer = from; layer < to; layer++)
             compare_layer(&pass, sets[set], layer, x, &errors);
@@ -599,6 +600,78 @@ static void batches_have_the_bits_of_single_pictures(void **state) {
     weights_free(&weights);
 }
 
+/* Strips ---------------------------------------------------------------------------------------------------------- */
+
+/* Two layers' maps of one picture. */
+struct maps {
+    float *between, *out, *gradient;
+    uint8_t *first_gate, *gate;
+};
+
+static struct maps make_maps(const struct first_layer *first, const struct winograd_layer *second, int height,
+                             int width) {
+    size_t positions = (size_t)height * width, outs = positions * winograd_padded(second->cout);
+    return (struct maps){guarded_floats(positions * first->channels), guarded_floats(outs),
+                         guarded_floats(positions * VGG_INPUT_CHANNELS), guarded_allocate(positions * first->channels),
+                         guarded_allocate(outs)};
+}
+
+static void free_maps(struct maps *maps) {
+    void *const owned[] = {maps->between, maps->out, maps->gradient, maps->first_gate, maps->gate};
+    for (size_t i = 0; i < sizeof owned / sizeof *owned; i++)
+        guarded_free(owned[i]);
+}
+
+static void run_apart(const struct first_layer *first, const struct winograd_layer *second, const float *x,
+                      const float *out_gradient, int height, int width, struct maps *maps) {
+    float *first_scratch = guarded_floats(first_layer_scratch(first, width));
+    void *scratch = guarded_allocate(winograd_scratch_bytes(second, 1, height, width));
+    first_layer_forward(first, x, height, width, maps->between, maps->first_gate, first_scratch);
+    winograd_forward(second, maps->between, 1, height, width, maps->out, maps->gate, scratch);
+    winograd_backward(second, out_gradient, maps->gate, 1, height, width, maps->between, scratch);
+    first_layer_backward(first, maps->between, maps->first_gate, height, width, maps->gradient, first_scratch);
+    guarded_free(first_scratch);
+    guarded_free(scratch);
+}
+
+static void compare_strips(const struct network *network, int height, int width) {
+    const struct first_layer *first = &network->first;
+    const struct winograd_layer *second = &network->layer[1];
+    size_t pixels = (size_t)height * width * VGG_INPUT_CHANNELS;
+    size_t outs = (size_t)(height / 2) * (width / 2) * winograd_padded(second->cout); /* pooled */
+    float *x = random_picture(height, width, false), *out_gradient = guarded_floats(outs);
+    struct maps apart = make_maps(first, second, height, width), strips = make_maps(first, second, height, width);
+    void *scratch = guarded_allocate(strips_scratch(first, second, height, width));
+    random_map(out_gradient, outs, 1, 1, 1);
+    run_apart(first, second, x, out_gradient, height, width, &apart);
+    strips_forward(first, second, x, height, width, strips.first_gate, strips.out, strips.gate, scratch);
+    strips_backward(first, second, out_gradient, strips.gate, strips.first_gate, height, width, strips.gradient,
+                    scratch);
+    assert_memory_equal(apart.first_gate, strips.first_gate, (size_t)height * width * first->channels);
+    assert_memory_equal(apart.out, strips.out, outs * sizeof(float));
+    assert_memory_equal(apart.gate, strips.gate, outs);
+    assert_memory_equal(apart.gradient, strips.gradient, pixels * sizeof(float));
+    free_maps(&apart);
+    free_maps(&strips);
+    guarded_free(scratch);
+    guarded_free(out_gradient);
+    guarded_free(x);
+}
+
+static void strips_have_the_bits_of_whole_maps(void **state) {
+    (void)state;
+    static const int size[][2] = {{43, 47}, {64, 300}, {101, 97}, {150, 18}, {2, 2}};
+    struct octaves octaves = sizes(5, size);
+    for (int set = 0; set < set_count; set++) {
+        struct network network;
+        struct error error;
+        assert_int_equal(network_make(&demo, &octaves, 2, sets[set], &network, &error), 0);
+        for (int i = 0; i < octaves.steps; i++)
+            compare_strips(&network, size[i][0], size[i][1]);
+        network_free(&network);
+    }
+}
+
 /* Memory ---------------------------------------------------------------------------------------------------------- */
 
 /* Layers up to `deepest` at all sizes, in full and small batches, in the one memory; free_memory looks at the guards.
@@ -619,10 +692,11 @@ static void use_memory(const struct network *network, const struct octaves *octa
     }
 }
 
-static void fill_memory(const struct weights *weights, const struct octaves *octaves, int deepest) {
+static void fill_memory(const struct weights *weights, const struct octaves *octaves, int deepest,
+                        const struct winograd_kernels *kernels) {
     struct network network;
     struct error error;
-    assert_int_equal(network_make(weights, octaves, deepest, winograd_find_kernels(NULL), &network, &error), 0);
+    assert_int_equal(network_make(weights, octaves, deepest, kernels, &network, &error), 0);
     for (int pictures = 1; pictures <= BATCH; pictures += 3) {
         struct guarded_memory memory;
         make_memory(&network, octaves, deepest, pictures, &memory);
@@ -639,8 +713,10 @@ static void the_memory_asked_for_is_enough(void **state) {
     const struct octaves octaves = sizes(5, size), flat_octaves = sizes(2, flat);
     struct weights nets[] = {random_weights(8, narrow), random_weights(10, wide)};
     for (int i = 0; i < 2; i++) {
-        fill_memory(&nets[i], &octaves, nets[i].net.layers - 1);
-        fill_memory(&nets[i], &flat_octaves, 1); /* a row's memory, for the first layer, is more than a map's */
+        for (int set = 0; set < set_count; set += set_count - 1)
+            fill_memory(&nets[i], &octaves, nets[i].net.layers - 1, sets[set]);
+        fill_memory(&nets[i], &flat_octaves, 1,
+                    sets[0]); /* a row's memory, for the first layer, is more than a map's */
         free(nets[i].values);
     }
 }
@@ -655,6 +731,7 @@ int main(void) {
         cmocka_unit_test(other_networks_equal_double_precision),
         cmocka_unit_test(a_deep_layer_may_have_three_channels),
         cmocka_unit_test(batches_have_the_bits_of_single_pictures),
+        cmocka_unit_test(strips_have_the_bits_of_whole_maps),
         cmocka_unit_test(the_memory_asked_for_is_enough),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -29,23 +29,23 @@ static const struct shape shapes[] = {
 };
 enum { SHAPES = sizeof shapes / sizeof *shapes, TILES = 2 };
 
-static const char *const set_names[] = {"avx512", "avx2", "baseline"};
+static const char *const set_names[] = {"avx512", "avx2", "baseline", "bf16"}; /* bfloat16 last */
 enum { SETS = sizeof set_names / sizeof *set_names };
 
 /* The kernel sets that this processor runs. */
 static const struct winograd_kernels *sets[SETS];
-static int set_count;
+static int set_count, single_count; /* all; those of single precision */
 
 static int find_sets(void **state) {
     (void)state;
     for (int i = 0; i < SETS; i++) {
         sets[set_count] = winograd_find_kernels(set_names[i]);
         if (sets[set_count])
-            set_count++;
+            single_count += winograd_precision(sets[set_count++]) == WINOGRAD_SINGLE;
         else
             printf("# skip: this processor does not run the %s kernels\n", set_names[i]);
     }
-    return set_count > 0 ? 0 : -1;
+    return single_count > 0 ? 0 : -1;
 }
 
 /* A layer with random weights and input, and the twin's answer. */
@@ -55,20 +55,31 @@ struct subject {
     struct twin_layer twin;
     size_t in_floats, out_floats; /* of one picture */
     float *weights, *bias, *in, *grad_out;
-    float *out, *grad_in, *scratch;
+    float *out, *grad_in;
+    void *scratch;
     uint8_t *gate;
-    float *table[2][2];
+    void *table[2][2];
 };
 
 static int picture_size(const struct shape *shape) { return shape->height * shape->width; }
 
-static void make_tables(struct subject *s) {
+static void free_tables(struct subject *s) {
+    for (int i = 0; i < 4; i++) {
+        guarded_free(s->table[i / 2][i % 2]);
+        s->layer.table[i / 2][i % 2] = s->table[i / 2][i % 2] = NULL;
+    }
+}
+
+/* Tables are the kernels' own. */
+static void make_tables(struct subject *s, const struct winograd_kernels *kernels) {
     enum winograd_tile tile = winograd_choose_tile(s->shape.height, s->shape.width);
+    free_tables(s);
     for (int direction = 0; direction < 2; direction++) {
-        float *table = guarded_floats(winograd_table_floats(tile, s->shape.cin, s->shape.cout));
-        winograd_fill_table(tile, direction, s->shape.cin, s->shape.cout, s->weights, 0, 1, table);
+        void *table = guarded_allocate(winograd_table_bytes(kernels, tile, s->shape.cin, s->shape.cout));
+        winograd_fill_table(kernels, tile, direction, s->shape.cin, s->shape.cout, s->weights, 0, 1, table);
         s->layer.table[direction][tile] = s->table[direction][tile] = table;
     }
+    s->layer.kernels[WINOGRAD_FORWARD] = s->layer.kernels[WINOGRAD_BACKWARD] = kernels;
 }
 
 static void make_weights(struct subject *s) {
@@ -88,7 +99,6 @@ static void make_layer(struct subject *s) {
         s->weights, s->bias};
     s->in_floats = twin_in_count(&s->twin, shape->height, shape->width);
     s->out_floats = twin_out_count(&s->twin, shape->height, shape->width);
-    make_tables(s);
 }
 
 static struct subject make_subject(struct shape shape) {
@@ -107,28 +117,29 @@ static void free_results(struct subject *s) {
     guarded_free(s->gate);
     guarded_free(s->grad_in);
     guarded_free(s->scratch);
-    s->out = s->grad_in = s->scratch = NULL;
+    s->out = s->grad_in = NULL;
+    s->scratch = NULL;
     s->gate = NULL;
 }
 
 static void free_subject(struct subject *s) {
     void *const owned[] = {s->weights, s->bias, s->in, s->grad_out};
     free_results(s);
+    free_tables(s);
     for (size_t i = 0; i < sizeof owned / sizeof *owned; i++)
         guarded_free(owned[i]);
-    for (int i = 0; i < 4; i++)
-        guarded_free(s->table[i / 2][i % 2]);
 }
 
 /* Results and scratch memory that nobody has written to. */
 static void renew_results(struct subject *s, const struct winograd_kernels *kernels) {
     const struct shape *shape = &s->shape;
     free_results(s);
-    s->layer.kernels = kernels;
+    if (s->layer.kernels[0] != kernels)
+        make_tables(s, kernels);
     s->out = guarded_floats(shape->pictures * s->out_floats);
     s->gate = guarded_allocate(shape->pictures * s->out_floats);
     s->grad_in = guarded_floats(shape->pictures * s->in_floats);
-    s->scratch = guarded_floats(winograd_scratch_floats(&s->layer, shape->pictures, shape->height, shape->width));
+    s->scratch = guarded_allocate(winograd_scratch_bytes(&s->layer, shape->pictures, shape->height, shape->width));
 }
 
 static void run_forward(struct subject *s) {
@@ -157,19 +168,19 @@ static const char *describe(const struct shape *s) {
 static void check(bool fine, const struct subject *s, const char *what, double value) {
     if (!fine)
         fail_msg("%s: %s (%g) with the %s kernels", describe(&s->shape), what, value,
-                 winograd_kernels_name(s->layer.kernels));
+                 winograd_kernels_name(s->layer.kernels[0]));
 }
 
 /* Errors ---------------------------------------------------------------------------------------------------------- */
 
-static const double bounds[TILES] = {1.5e-6, 5e-6};
-static double worst[SETS][TILES][2]; /* [kernels][tile][direction] */
+static const double bounds[2][TILES] = {{1.5e-6, 5e-6}, {0.06, 0.12}}; /* [precision][tile] */
+static double worst[SETS][TILES][2];                                   /* [kernels][tile][direction] */
 
 static void note_error(struct subject *s, int set, enum winograd_direction direction, double error) {
     enum winograd_tile tile = winograd_choose_tile(s->shape.height, s->shape.width);
     worst[set][tile][direction] = fmax(worst[set][tile][direction], error);
-    check(error < bounds[tile], s, direction == WINOGRAD_FORWARD ? "error of the output" : "error of the gradient",
-          error);
+    check(error < bounds[winograd_precision(sets[set])][tile], s,
+          direction == WINOGRAD_FORWARD ? "error of the output" : "error of the gradient", error);
 }
 
 /* The twin's z of every picture. */
@@ -295,7 +306,7 @@ static void compare_all_gates(struct subject *s) {
     double *z = twin_z(s), *out = twin_zeros(count);
     uint8_t *gate = guarded_allocate(count);
     twin_outputs(s, z, out, gate);
-    for (int set = 0; set < set_count; set++) {
+    for (int set = 0; set < single_count; set++) {
         int other = 0;
         run(s, sets[set]);
         for (int p = 0; p < s->shape.pictures; p++)
@@ -330,10 +341,6 @@ static void make_exact(struct subject *s) {
         s->bias[c] = GREAT;
     for (size_t i = 0; i < s->shape.pictures * s->in_floats; i++)
         s->in[i] = s->in[i] > 0 ? 64 : 0; /* padding stays 0 */
-    for (int i = 0; i < 4; i++)
-        guarded_free(s->table[i / 2][i % 2]);
-    memset(s->table, 0, sizeof s->table);
-    make_tables(s);
 }
 
 /* Windows with every pattern of two values: the first of the greatest has the gate. */
@@ -347,7 +354,7 @@ static void the_first_of_equal_maxima_has_the_gate(void **state) {
         double *z = twin_z(&s), *out = twin_zeros(count);
         uint8_t *gate = guarded_allocate(count);
         twin_outputs(&s, z, out, gate);
-        for (int set = 0; set < set_count; set++) {
+        for (int set = 0; set < single_count; set++) {
             run(&s, sets[set]);
             for (size_t j = 0; j < count; j++)
                 check(s.out[j] == out[j] && s.gate[j] == gate[j], &s, "not the first of equals", s.gate[j]);
@@ -404,7 +411,8 @@ static void padding_stays_zero(void **state) {
 static struct subject make_company(const struct subject *all, int first, int pictures) {
     struct subject s = *all;
     s.shape.pictures = pictures;
-    s.out = s.grad_in = s.scratch = NULL;
+    s.out = s.grad_in = NULL;
+    s.scratch = NULL;
     s.gate = NULL;
     s.in = guarded_floats(pictures * s.in_floats);
     s.grad_out = guarded_floats(pictures * s.out_floats);
@@ -424,7 +432,7 @@ static void free_company(struct subject *s) {
 
 static void compare_company(struct subject *all, int first, int pictures) {
     struct subject some = make_company(all, first, pictures);
-    run(&some, all->layer.kernels);
+    run(&some, all->layer.kernels[0]);
     for (int p = 0; p < pictures; p++) {
         size_t at = (first + p) % all->shape.pictures, out = all->out_floats, in = all->in_floats;
         check(!memcmp(some.out + p * out, all->out + at * out, out * sizeof(float)), all, "output of picture", p);
@@ -508,28 +516,30 @@ static void skipped_tiles_change_no_bits(void **state) {
 static void more_pictures_never_need_less_memory(void **state) {
     (void)state;
     for (int i = 0; i < SHAPES; i++) {
-        const struct winograd_layer layer = {.cin = shapes[i].cin, .cout = shapes[i].cout, .pooled = shapes[i].pooled};
+        const struct winograd_layer layer = {
+            .cin = shapes[i].cin, .cout = shapes[i].cout, .pooled = shapes[i].pooled, .kernels = {sets[0], sets[0]}};
         size_t before = 0;
         for (int pictures = 1; pictures <= 64; pictures++) {
-            size_t floats = winograd_scratch_floats(&layer, pictures, shapes[i].height, shapes[i].width);
-            assert_true(floats >= before);
-            before = floats;
+            size_t bytes = winograd_scratch_bytes(&layer, pictures, shapes[i].height, shapes[i].width);
+            assert_true(bytes >= before);
+            before = bytes;
         }
     }
 }
 
 /* Tables and kernels ---------------------------------------------------------------------------------------------- */
 
-static void compare_parts(enum winograd_tile tile, enum winograd_direction direction, int cin, int cout, int parts) {
-    size_t floats = winograd_table_floats(tile, cin, cout), taps = (size_t)9 * cin * cout;
-    float *weights = guarded_floats(taps), *whole = guarded_floats(floats), *pieces = guarded_floats(floats);
+static void compare_parts(const struct winograd_kernels *kernels, enum winograd_tile tile,
+                          enum winograd_direction direction, int cin, int cout, int parts) {
+    size_t bytes = winograd_table_bytes(kernels, tile, cin, cout), taps = (size_t)9 * cin * cout;
+    float *weights = guarded_floats(taps), *whole = guarded_allocate(bytes), *pieces = guarded_allocate(bytes);
     random_map(weights, taps, 1, 1, 1);
-    winograd_fill_table(tile, direction, cin, cout, weights, 0, 1, whole);
+    winograd_fill_table(kernels, tile, direction, cin, cout, weights, 0, 1, whole);
     for (int part = parts - 1; part >= 0; part--)
-        winograd_fill_table(tile, direction, cin, cout, weights, part, parts, pieces);
-    for (size_t i = 0; i < floats; i++)
-        assert_false(isnan(whole[i])); /* every float was written */
-    assert_memory_equal(whole, pieces, floats * sizeof(float));
+        winograd_fill_table(kernels, tile, direction, cin, cout, weights, part, parts, pieces);
+    for (size_t i = 0; i < bytes / sizeof(float); i++)
+        assert_false(isnan(whole[i])); /* every number was written */
+    assert_memory_equal(whole, pieces, bytes);
     guarded_free(weights);
     guarded_free(whole);
     guarded_free(pieces);
@@ -539,17 +549,18 @@ static void a_table_filled_in_parts_is_the_same(void **state) {
     (void)state;
     static const int channels[][2] = {{5, 20}, {16, 16}, {80, 48}, {128, 64}};
     static const int parts[] = {2, 3, 7, 200};
-    for (int tile = 0; tile < TILES; tile++)
-        for (int direction = 0; direction < 2; direction++)
-            for (int i = 0; i < 4; i++)
-                compare_parts(tile, direction, channels[i][0], channels[i][1], parts[i]);
+    for (int set = 0; set < set_count; set++)
+        for (int tile = 0; tile < TILES; tile++)
+            for (int direction = 0; direction < 2; direction++)
+                for (int i = 0; i < 4; i++)
+                    compare_parts(sets[set], tile, direction, channels[i][0], channels[i][1], parts[i]);
 }
 
 /* NULL is the first of the sets that run, fastest first; the baseline always runs. */
 static void kernels_are_found_by_name(void **state) {
     (void)state;
     assert_ptr_equal(winograd_find_kernels(NULL), sets[0]);
-    assert_string_equal(winograd_kernels_name(sets[set_count - 1]), "baseline");
+    assert_string_equal(winograd_kernels_name(sets[single_count - 1]), "baseline");
     for (int i = 0; i < set_count; i++)
         assert_ptr_equal(winograd_find_kernels(winograd_kernels_name(sets[i])), sets[i]);
     assert_null(winograd_find_kernels("avx"));

@@ -33,6 +33,7 @@ struct ascent_job {
     bool grey; /* the network takes one channel: the picture's three are the same, and what it is given is their mean */
     int jitter; /* each gradient is that of the picture shifted by at most so many rows and columns, or by
                    ASCENT_JITTER_ALL as far as it goes; 0: not at all */
+    enum winograd_precision precision; /* of the network's kernels; here for what drawing costs */
     /* The Keras recipe: */
     double step;             /* length of a step, of the gradient normalised to root mean square 1 */
     bool restore_statistics; /* between octaves, the picture's own mean and deviation instead of x = p / 255 */

@@ -1,5 +1,6 @@
-/* Memory that holds the same on all ranks: one copy per node, in a window that its ranks share (MPI-3, section 11.2.3),
- * or where that can't be, a copy per rank. All functions are collective. */
+/* Memory that holds the same on all ranks: one copy per node, in huge pages that the node has set aside, or in a window
+ * that its ranks share (MPI-3, section 11.2.3), or where that can't be, a copy per rank. All functions are collective.
+ */
 #ifndef FILTERATLAS_SHARED_H
 #define FILTERATLAS_SHARED_H
 
@@ -14,7 +15,9 @@ struct shared_window;
 struct shared {
     void *bytes;                  /* aligned to 64 bytes; contents undefined at first */
     int part, parts;              /* this rank is number `part` of the `parts` that share the copy */
-    struct shared_window *window; /* NULL: the copy is this rank's own */
+    struct shared_window *window; /* NULL: the copy is this rank's own, or a segment */
+    size_t segment;               /* bytes of that, in huge pages; 0: none */
+    const char *pages;            /* what it lies in, for the log: "2 MB pages"; static */
     /* On rank 0: nodes that wanted to share and could not, and the first of them with what it had. */
     int nodes_without;
     char host_without[CLUSTER_HOST_SIZE];

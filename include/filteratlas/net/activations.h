@@ -28,13 +28,13 @@ struct activation {
 struct activations;
 
 /* Bytes of the tables for layers 0 ... deepest of images of extent x extent pixels. */
-size_t activations_table_bytes(const struct vgg *net, int deepest, int extent);
+size_t activations_table_bytes(const struct vgg *net, int deepest, int extent, const struct winograd_kernels *kernels);
 
 /* Makes the pass for square images, whose extent no pooling before `deepest` leaves a remainder of
  * (vgg_least_extent). tables: activations_table_bytes of them, aligned to 64 bytes; they may be shared by processes,
  * must be filled before use, and, as *weights, outlive the pass. Release with activations_free, after a failure too. */
 int activations_make(const struct weights *weights, int deepest, int extent, const struct winograd_kernels *kernels,
-                     float *tables, struct activations **activations, struct error *error);
+                     void *tables, struct activations **activations, struct error *error);
 void activations_free(struct activations *activations); /* accepts NULL */
 
 /* Fills a part of the tables, 0 <= part < parts; they are complete when all parts are filled. */

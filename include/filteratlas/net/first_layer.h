@@ -36,4 +36,12 @@ void first_layer_forward(const struct first_layer *layer, const float *x, int he
 void first_layer_backward(const struct first_layer *layer, const float *out_gradient, const uint8_t *gate, int height,
                           int width, float *x_gradient, float *scratch);
 
+/* The same row by row, for a layer that is not pooled: rows [top, bottom) of the map, with which out, gate and
+ * out_gradient begin; x and x_gradient are whole pictures. Rows are to come in order, and on the way back, where a row
+ * of the picture is written when all that it hangs on was there, with the scratch memory of the rows before. */
+void first_layer_forward_rows(const struct first_layer *layer, const float *x, int top, int bottom, int height,
+                              int width, float *out, uint8_t *gate, float *scratch);
+void first_layer_backward_rows(const struct first_layer *layer, const float *out_gradient, const uint8_t *gate, int top,
+                               int bottom, int height, int width, float *x_gradient, float *scratch);
+
 #endif

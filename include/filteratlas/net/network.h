@@ -20,14 +20,15 @@ struct network {
     struct winograd_layer layer[VGG_MAX_LAYERS];   /* [0] is not used */
     struct winograd_layer precise[VGG_MAX_LAYERS]; /* the same for small pictures, where it has tables */
     float *bias[VGG_MAX_LAYERS];                   /* padded; owned */
-    float *table[VGG_MAX_LAYERS][2][2];            /* [layer][direction][tile], NULL where not needed; not owned */
+    void *table[VGG_MAX_LAYERS][2][2];             /* [layer][direction][tile], NULL where not needed; not owned */
     int deepest;                                   /* layers 1 ... deepest - 1 have tables */
-    float *own_tables;                             /* of network_make */
+    void *own_tables;                              /* of network_make */
 };
 
 /* Bytes of the tables for drawing layers up to `deepest` at the sizes of octaves. Which tiles a layer uses, and so the
  * bits of the pictures, depends on the sizes, not on what is drawn. */
-size_t network_table_bytes(const struct vgg *net, const struct octaves *octaves, int deepest);
+size_t network_table_bytes(const struct vgg *net, const struct octaves *octaves, int deepest,
+                           const struct winograd_kernels *kernels);
 
 /* Makes the network for drawing layers up to `deepest` at the sizes of octaves. *weights must outlive *network. Release
  * with network_free, after a failure too. */
@@ -38,7 +39,7 @@ void network_free(struct network *network);
 /* The same with its tables at `tables`, network_table_bytes of them, aligned to 64 bytes, in memory that processes may
  * share and that must outlive *network. They must be filled before use. */
 int network_place(const struct weights *weights, const struct octaves *octaves, int deepest,
-                  const struct winograd_kernels *kernels, float *tables, struct network *network, struct error *error);
+                  const struct winograd_kernels *kernels, void *tables, struct network *network, struct error *error);
 
 /* Fills a part of the tables, 0 <= part < parts, so that the processes that share them share the work: the tables are
  * complete when all parts are filled. */
@@ -50,8 +51,13 @@ bool network_is_small(int height, int width);
 /* Layer `layer` > 0 with the tables that it uses for pictures of that size. */
 const struct winograd_layer *network_layer(const struct network *network, int layer, int height, int width);
 
+/* What layer `layer` > 0 computes in, one way, where `precision` is asked for. */
+enum winograd_precision network_precision(enum winograd_precision precision, int layer,
+                                          enum winograd_direction direction);
+
 /* The tiles that layer `layer` > 0 then works in, without a network: `height` and `width` are those of the picture. */
-enum winograd_tile network_tile(const struct vgg *net, const struct octaves *octaves, int layer, int height, int width);
+enum winograd_tile network_tile(const struct vgg *net, const struct octaves *octaves, enum winograd_precision precision,
+                                int layer, enum winograd_direction direction, int height, int width);
 
 /* On the way to `layer`, the first layer that all pictures of a batch of that size go through together; `layer` itself
  * if there is none. */
@@ -65,7 +71,7 @@ struct network_memory {
     size_t single[2];              /* floats at the beginning that belong to one picture at a time */
     uint8_t *gate[VGG_MAX_LAYERS]; /* [pictures][the layer's output] */
     float *z;                      /* the wanted channel before its ReLU, [height][width] */
-    float *scratch;
+    void *scratch;
 };
 
 /* Enough for up to `pictures` pictures at the sizes of octaves, of layers up to `deepest`. Release with
