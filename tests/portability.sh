@@ -9,6 +9,7 @@ read -ra RUN <<<"${RUN:-}"
 WEIGHTS=$HERE/jobs/demo/demo_weights.h5
 JOB=(--weights "$WEIGHTS" --size 64 --upscaling-steps 2 --epochs 3 --batch 4 --layers 'block[1345]_conv1' --filters 0:10)
 export OPENBLAS_NUM_THREADS=1 # so that the program need not start itself again, past RUN
+export TMPDIR=$TEMPORARY # what a killed launcher leaves behind must not be in the next one's way
 cd "$HERE" || exit 1
 
 check "build: without warnings" make -j"$(nproc)" BUILD="$BUILD" CFLAGS="-O2 -g -Werror" "$@" all tests
