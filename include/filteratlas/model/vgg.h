@@ -50,8 +50,8 @@ int vgg_extent(const struct vgg *net, int layer, int extent);
 /* The least extent [pixels] of a picture for which the layer's map is not empty. */
 int vgg_least_extent(const struct vgg *net, int layer);
 
-/* What a position of a layer's map sees of the picture, along one axis: `size` pixels, of which the first is `step` times
- * the position minus `before`; it may begin and end outside the picture. */
+/* What a position of a layer's map sees of the picture, along one axis: `size` pixels, of which the first is `step`
+ * times the position minus `before`; it may begin and end outside the picture. */
 struct vgg_field {
     int size, step, before;
 };
