@@ -103,7 +103,8 @@ void options_completion(struct text *text) {
         text_append(text, "%s ", option_commands[c].name);
     text_append(text, "help --help --version'\n        return\n    fi\n    case $previous in\n");
     for (int r = 0; r < OPTION_ROWS; r++)
-        append_values(text, &option_rows[r]);
+        if (!is_repeated(r))
+            append_values(text, &option_rows[r]);
     append_numbers(text);
     text_append(text, "    esac\n    case ${COMP_WORDS[1]} in\n");
     for (int c = 0; c < COMMANDS; c++)

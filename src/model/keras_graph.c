@@ -1,5 +1,6 @@
 #include "keras_graph.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -84,8 +85,11 @@ static int make_name(const struct making *making, const struct keras_layer *laye
     char number[16] = "";
     if (call)
         snprintf(number, sizeof number, "#%d", call + 1);
-    if ((size_t)snprintf(name, size, "%s%s%s", making->prefix, layer->name, number) < size)
+    if ((size_t)snprintf(name, size, "%s%s%s", making->prefix, layer->name, number) < size) {
+        for (char *c = name; *c; c++) /* what would steer a terminal stays in the file */
+            *c = iscntrl((unsigned char)*c) ? '?' : *c;
         return STATUS_OK;
+    }
     return error_set(error, STATUS_USAGE,
                      "%s: the name %.40s... has more than %zu letters; give the layers shorter names",
                      hdf5_file_path(making->context->file), layer->name, size - 1);

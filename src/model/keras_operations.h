@@ -40,6 +40,22 @@ int keras_operation_append(struct keras_context *context, const struct keras_use
 /* Whether a class holds filters to be drawn: such a layer must be known. */
 bool keras_class_is_convolution(const char *class_name);
 
+/* --- Of keras_affine.c */
+
+/* Channels that the layer's first input has; 0 behind a flattened map. */
+int keras_in_channels(const struct keras_context *context, const struct keras_use *use);
+
+/* A vector: what global pooling, flattening or a dense layer behind them gives. */
+bool keras_is_vector(const struct graph *graph, int n);
+
+/* Whether an axis, a number or a list of one, is the channels'. */
+bool keras_is_channel_axis(const struct keras_context *context, const struct document *axis, int input);
+
+/* Layers that multiply each channel by a number and add another. */
+int keras_batch_normalisation_append(struct keras_context *context, const struct keras_use *use, struct error *error);
+int keras_rescaling_append(struct keras_context *context, const struct keras_use *use, struct error *error);
+int keras_normalisation_append(struct keras_context *context, const struct keras_use *use, struct error *error);
+
 /* --- Of keras_activations.c */
 
 /* An activation by its name, as a layer's own or Activation's. Nothing is appended for linear.

@@ -42,11 +42,11 @@ static struct step *step_of(const struct making *m, int node) { return &m->execu
 
 static const struct graph_node *node_of(const struct making *m, int n) { return &m->executor->graph->node[n]; }
 
-/* The step that node n could be taken into: that of its only input, which nobody else reads or asks for. */
+/* The step that node n could be taken into: that of its only input, which nobody else reads. */
 static struct step *step_before(const struct making *m, int n) {
     int input = graph_input(m->executor->graph, n, 0);
     struct step *step = step_of(m, input);
-    bool alone = node_of(m, n)->inputs == 1 && node_of(m, input)->consumers == 1 && !m->is_stage[input];
+    bool alone = node_of(m, n)->inputs == 1 && node_of(m, input)->consumers == 1;
     return alone && step->last == input && input > 0 ? step : NULL;
 }
 
@@ -54,8 +54,11 @@ static bool is_convolution(const struct step *step) {
     return step->operation.kind->one_channel || step->operation.kind == &transposed_convolution;
 }
 
-/* A normalisation behind a convolution, before any activation: into its weights. */
-static bool takes_affine(const struct step *step) { return step && step->activated < 0 && is_convolution(step); }
+/* A normalisation behind a convolution, before any activation: into its weights, unless some layer is asked for as it
+ * is without. Activations and poolings leave what stands before them in reach. */
+static bool takes_affine(const struct making *m, const struct step *step) {
+    return step && step->activated < 0 && is_convolution(step) && !m->is_stage[step->last];
+}
 
 static bool takes_activation(const struct step *step) {
     return step && step->activated < 0 && step->operation.kind->note_bytes == 0 && !step->operation.kind->keeps_output;
@@ -217,7 +220,7 @@ static bool take_in(struct making *m, int n, int *status, struct error *error) {
     const struct graph_node *node = node_of(m, n);
     struct step *step = n > 0 ? step_before(m, n) : NULL;
     bool activates = node->operation == GRAPH_ACTIVATION && node->function != GRAPH_SOFTMAX;
-    if (node->operation == GRAPH_AFFINE && takes_affine(step)) {
+    if (node->operation == GRAPH_AFFINE && takes_affine(m, step)) {
         *status = take_affine(m, n, step, error);
     } else if (activates && takes_activation(step)) {
         step->operation.activation = activation_of(m, n);

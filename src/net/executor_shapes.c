@@ -43,7 +43,7 @@ static int infer_shapes(struct executor *e, int octave, struct graph_shape *of_l
     const struct graph *graph = e->graph;
     struct graph_shape *shapes = e->shapes + (size_t)octave * (size_t)graph->nodes;
     int status = STATUS_OK;
-    for (int layer = 0; layer < graph->nodes && !status; layer++) {
+    for (int layer = graph->nodes - 1; layer > 0 && !status; layer--) { /* deep layers bring those before them */
         int stage = graph->node[layer].stage;
         if (!e->layers[layer] || shapes[stage].height)
             continue;

@@ -357,9 +357,11 @@ int main(int argc, char **argv) {
     for (long i = 0; i < tries; i++) {
         state = seed * 1000003 + (uint64_t)i;
         try_one(i, argv[3], &config, argv + 5, files, argc - 5, &tally);
+        if ((i + 1) % 1000 == 0)
+            printf("# %ld tried\n", i + 1);
         fflush(stdout);
     }
-    printf("%ld read, %ld refused, %ld bad; at most %ld MB\n", tally.read, tally.refused, tally.bad,
-           tally.memory / 1000);
+    printf("%ld read, %ld refused (%ld since HDF5 broke down in the rehearsal), %ld bad; at most %ld MB\n", tally.read,
+           tally.refused, tally.broke, tally.bad, tally.memory / 1000);
     return tally.bad > 0;
 }

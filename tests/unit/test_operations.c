@@ -615,6 +615,70 @@ static void a_loss_needs_no_gradient(void **state) {
     graph_free(&graph);
 }
 
+struct stop {
+    int left;
+};
+
+static bool stops(void *context) {
+    struct stop *stop = context;
+    return stop->left-- > 0;
+}
+
+/* A call that is told to stop says so, however far it has come. */
+static void a_stop_is_obeyed_at_every_operation(void **state) {
+    (void)state;
+    struct graph graph;
+    build_mixture(&graph);
+    struct octaves octaves = sizes(1, mixture_sizes);
+    bool *layers = every_layer(&graph), whole = false;
+    struct machine m = make_machine(&graph, &octaves, layers, NULL, 2);
+    int height = octaves.height[0], width = octaves.width[0], layer = graph.nodes - 1, asked = 0;
+    size_t floats = (size_t)height * width * 3;
+    while (graph.node[layer].stage < 0)
+        layer--;
+    float *x = random_pictures(&graph, height, width, 2), *gradients = guarded_floats(2 * floats);
+    struct network_picture pictures[2] = {{.x = x, .gradient = gradients},
+                                          {.x = x + floats, .gradient = gradients + floats}};
+    for (; !whole; asked++) {
+        struct stop stop = {asked};
+        const struct interrupt interrupt = {stops, &stop};
+        whole = executor_gradients(m.executor, m.memory, &mean, layer, height, width, pictures, 2, &interrupt);
+        assert_true(whole == (stop.left >= 0));
+    }
+    assert_true(asked > 20);
+    guarded_free(gradients);
+    guarded_free(x);
+    free(layers);
+    free_machine(&m);
+    graph_free(&graph);
+}
+
+/* The step of the Winograd convolution that has taken a pooling in; how many there are. */
+static int pooled_steps(const struct machine *m) {
+    int count = 0;
+    for (int i = 1; i < m->executor->steps; i++)
+        count += m->executor->step[i].operation.pooled;
+    return count;
+}
+
+static void what_can_be_fused_is(void **state) {
+    (void)state;
+    struct graph graph;
+    int x = build_activation(&graph, build_convolution(&graph, build_input(&graph, 3), 3, 16), GRAPH_RELU);
+    const struct graph_node pooling = {.operation = GRAPH_MAX_POOLING, .kernel = {2, 2}, .stride = {2, 2}};
+    x = build_activation(&graph, build_normalisation(&graph, build_convolution(&graph, x, 3, 16)), GRAPH_RELU);
+    int layer = build_convolution(&graph, build_after(&graph, &pooling, x), 1, 4);
+    build_finish(&graph);
+    struct octaves octaves = sizes(1, mixture_sizes);
+    bool *layers = only(&graph, layer);
+    struct machine m = make_machine(&graph, &octaves, layers, NULL, 1);
+    assert_int_equal(m.executor->steps, 4); /* the picture and three convolutions */
+    assert_int_equal(pooled_steps(&m), 1);
+    free(layers);
+    free_machine(&m);
+    graph_free(&graph);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(convolutions_equal_double_precision),
@@ -634,6 +698,8 @@ int main(void) {
         cmocka_unit_test(batches_have_the_bits_of_single_pictures),
         cmocka_unit_test(tables_may_be_filled_in_parts),
         cmocka_unit_test(a_loss_needs_no_gradient),
+        cmocka_unit_test(a_stop_is_obeyed_at_every_operation),
+        cmocka_unit_test(what_can_be_fused_is),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
