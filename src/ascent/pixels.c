@@ -3,8 +3,8 @@
 #include "recipe.h"
 
 #include "filteratlas/ascent/smooth.h"
-#include "picture8.h"
 #include "filteratlas/image/resize.h"
+#include "picture8.h"
 
 #include <stdlib.h>
 

@@ -359,6 +359,33 @@ async function checkOthers() {
   await keys.context().close();
 }
 
+async function checkExamples() {
+  const atlas = `${folder}-examples`, lists = new Map();
+  for (const line of readFileSync(`${atlas}/examples.csv`, "utf8").trim().split("\n").slice(1)) {
+    const [layer, filter, , image] = line.split(","), key = `${layer}/${filter}`;
+    lists.set(key, [...lists.get(key) ?? [], image]);
+  }
+  const shownImages = (page) => page.$$eval("#examples img", (images) => images.map((image) => image.alt));
+  const page = await open(`#${last}`, {}, atlas);
+  await page.waitForSelector("#grid a");
+  ok("no image is loaded before it is asked for", askedFor(page, /\/examples\//) === 0, page.asked);
+  await page.check("#second-row input");
+  await page.waitForSelector("#grid .example img");
+  same("on request a layer shows every filter's best image", await page.$$eval("#grid li", (cells) => cells.map((cell) =>
+    cell.querySelector(".example img")?.alt ?? "")), numbers(order).map((filter) => lists.get(`${last}/${filter}`)?.[0] ?? ""));
+  await page.goto(`${address(atlas)}#${last}/${order[0].filter}`);
+  await page.waitForSelector("#examples img");
+  same("a picture shows its images, the best first", await shownImages(page), lists.get(`${last}/${order[0].filter}`));
+  ok("they can be seen", await becomes(() => page.$$eval("#examples img", (images) => images.every((image) => image.naturalWidth > 0))));
+  const dead = layers.get("block1_conv1").dead[0].filter;
+  await page.goto(`${address(atlas)}#block1_conv1/${dead}`);
+  await becomes(async () => await page.textContent("#picture-title") === `Filter ${dead}` && await page.isVisible("#examples"));
+  await becomes(async () => JSON.stringify(await shownImages(page)) === JSON.stringify(lists.get(`block1_conv1/${dead}`) ?? []));
+  same("a dead filter shows its images, too", await shownImages(page), lists.get(`block1_conv1/${dead}`) ?? []);
+  ok("and how many it answered to", /^Excited by \d+ of 40 images/.test(await page.textContent("#examples p")));
+  await page.context().close();
+}
+
 try {
   await checkOverview();
   await checkLayer();
@@ -368,6 +395,7 @@ try {
   if (readFileSync(`${folder}/page/atlas.js`, "utf8").includes('"viewer": true')) await checkCanvas();
   else console.log("ok - page: the canvas # SKIP built without its viewer");
   await checkOthers();
+  await checkExamples();
 } catch (error) {
   ok(error.stack.split("\n")[0], false, error.stack);
 }

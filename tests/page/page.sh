@@ -23,4 +23,9 @@ check "render: a layer all dead" "$FILTERATLAS" render "${job[@]}" --layers bloc
 check "render: a layer of 128 filters" "$FILTERATLAS" render "${job[@]}" --layers block5_conv3
 check "render: the others" "$FILTERATLAS" render "${job[@]}" --layers 'block1_conv2,block[234]_*,block5_conv1' --filters 0:16
 
+# The same with natural images beside the pictures.
+cp -r "$atlas" "$atlas-examples"
+"$BUILD/tests/make_images" "$TEMPORARY/photos" 40
+check "examples" "$FILTERATLAS" examples --weights "$HERE/jobs/demo/demo_weights.h5" --images "$TEMPORARY/photos" --short 72 --crop 64 --out "$atlas-examples" -q
+
 FILTERATLAS_MODULES=$modules timeout 300 node "$HERE/tests/page/browser.mjs" "$browser" "$atlas" || failed=1
