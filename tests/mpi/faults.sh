@@ -89,10 +89,15 @@ while read -r call _; do
     previous=$call
 done <calls.calls
 
+# missed DIR AT STATUS: the run did not come to that call, since units that are committed together take fewer, and so
+# completed. The log has every call that there was.
+missed() { [ "$(wc -l <"$1.calls")" -lt "$2" ] && [ "$3" -eq 0 ] && same "$1" && clean "$1"; }
+
 # Crashes --------------------------------------------------------------------------------------------------------------
 crash() {
     local dir=crash$1 status
     disturbed "$dir" "$1" "$2"; status=$?
+    ! missed "$dir" "$1" $status || { rm -rf "$dir"; return 0; }
     [ $status -eq 99 ] || { echo "the crash did not happen: status $status"; cat "$dir.err"; return 1; }
     partial "$dir" || { echo "a file that the reference has not"; return 1; }
     completes "$dir" "${JOB[@]}" && [ ! -s "$dir.err" ] || { cat "$dir.err"; return 1; }
@@ -140,7 +145,9 @@ check "the folders above a new atlas are flushed" new_folders_are_flushed
 fault() {
     local dir=$2$1$3 status
     disturbed "$dir" "$1" "$2" "${3:-}"; status=$?
-    [ $status -eq 1 ] || { echo "status $status"; cat "$dir.err"; return 1; }
+    ! missed "$dir" "$1" $status || { rm -rf "$dir"; return 0; }
+    # A folder that a read-only file system does not let anybody make is bad usage.
+    [ $status -eq 1 ] || [ "$2$status" = EROFS2 ] || { echo "status $status"; cat "$dir.err"; return 1; }
     one_line "$dir" || return 1
     partial "$dir" || { echo "a file that the reference has not"; return 1; }
     completes "$dir" "${JOB[@]}" && [ ! -s "$dir.err" ] || { cat "$dir.err"; return 1; }
