@@ -204,8 +204,10 @@ static bool forward(const struct pass *pass, int from, int to, const float *x, i
             return false;
         if (l == 0 && has_strips(pass)) {
             l = 1;
-            strips_forward(&network->first, layer_of(pass, 1), x, pass->height, pass->width, gates,
-                           output_of(pass, 1, first), gates_of(pass, 1, first), pass->memory->scratch);
+            if (!strips_forward(&network->first, layer_of(pass, 1), x, pass->height, pass->width, gates,
+                                output_of(pass, 1, first), gates_of(pass, 1, first), pass->memory->scratch,
+                                pass->interrupt))
+                return false;
         } else if (l == 0)
             first_layer_forward(&network->first, x, map_height(pass, l), map_width(pass, l), out, gates,
                                 pass->memory->scratch);
@@ -225,8 +227,9 @@ static bool backward(const struct pass *pass, int from, int to, float *x_gradien
             return false;
         if (l == 1 && has_strips(pass)) {
             l = 0;
-            strips_backward(&network->first, layer_of(pass, 1), out_gradient, gates, gates_of(pass, 0, first),
-                            pass->height, pass->width, x_gradient, pass->memory->scratch);
+            if (!strips_backward(&network->first, layer_of(pass, 1), out_gradient, gates, gates_of(pass, 0, first),
+                                 pass->height, pass->width, x_gradient, pass->memory->scratch, pass->interrupt))
+                return false;
         } else if (l == 0)
             first_layer_backward(&network->first, out_gradient, gates, map_height(pass, l), map_width(pass, l),
                                  x_gradient, pass->memory->scratch);

@@ -40,12 +40,15 @@ size_t strips_scratch(const struct first_layer *first, const struct winograd_lay
            winograd_scratch_bytes(second, 1, height, width);
 }
 
-void strips_forward(const struct first_layer *first, const struct winograd_layer *second, const float *x, int height,
-                    int width, uint8_t *first_gate, float *out, uint8_t *gate, void *scratch) {
+bool strips_forward(const struct first_layer *first, const struct winograd_layer *second, const float *x, int height,
+                    int width, uint8_t *first_gate, float *out, uint8_t *gate, void *scratch,
+                    const struct interrupt *interrupt) {
     struct parts part = divide(first, second, height, width, scratch);
     int rows = strip_rows(second, WINOGRAD_FORWARD, height, width), begin = 0, end = 0; /* rows in the strip */
     size_t row = row_floats(first, width);
     for (int top = 0; top < height; top += rows) {
+        if (top && !interrupt_goes_on(interrupt))
+            return false;
         int bottom = least(top + rows, height), wanted = least(bottom + 1, height), keep = top ? top - 1 : 0;
         memmove(part.strip, part.strip + (size_t)(keep - begin) * row, (size_t)(end - keep) * row * sizeof *part.strip);
         begin = keep;
@@ -54,17 +57,21 @@ void strips_forward(const struct first_layer *first, const struct winograd_layer
         end = wanted;
         winograd_forward_strip(second, part.strip, begin, top, bottom, height, width, out, gate, part.second);
     }
+    return true;
 }
 
-void strips_backward(const struct first_layer *first, const struct winograd_layer *second, const float *out_gradient,
+bool strips_backward(const struct first_layer *first, const struct winograd_layer *second, const float *out_gradient,
                      const uint8_t *gate, const uint8_t *first_gate, int height, int width, float *x_gradient,
-                     void *scratch) {
+                     void *scratch, const struct interrupt *interrupt) {
     struct parts part = divide(first, second, height, width, scratch);
     int rows = strip_rows(second, WINOGRAD_BACKWARD, height, width);
     for (int top = 0; top < height; top += rows) {
+        if (top && !interrupt_goes_on(interrupt))
+            return false;
         int bottom = least(top + rows, height);
         winograd_backward_strip(second, out_gradient, gate, top, bottom, height, width, part.strip, part.second);
         first_layer_backward_rows(first, part.strip, first_gate + (size_t)top * row_floats(first, width), top, bottom,
                                   height, width, x_gradient, part.first);
     }
+    return true;
 }

@@ -569,8 +569,8 @@ static void a_stop_is_obeyed_at_every_layer(void **state) {
     assert_int_equal(ascent_draw(ascent, layer, &filter, 1, &never, &result, &error), 0);
     questions = (1 << 20) - questions;
     /* One before each of three iterations, one at each of the layers below on the way there and back, and there once
-     * more at the end. */
-    assert_int_equal(questions, 3 * (1 + 2 * layer) + layer);
+     * more at the end; where the first two go together, at each of their strips. */
+    assert_true(questions >= 3 * (1 + 2 * (layer - 1)) + layer - 1);
     for (int n = 1; n < questions; n++) {
         left = n;
         assert_int_equal(ascent_draw(ascent, layer, &filter, 1, &soon, &result, &error), STATUS_STOPPED);

@@ -644,9 +644,10 @@ static void compare_strips(const struct network *network, int height, int width)
     void *scratch = guarded_allocate(strips_scratch(first, second, height, width));
     random_map(out_gradient, outs, 1, 1, 1);
     run_apart(first, second, x, out_gradient, height, width, &apart);
-    strips_forward(first, second, x, height, width, strips.first_gate, strips.out, strips.gate, scratch);
-    strips_backward(first, second, out_gradient, strips.gate, strips.first_gate, height, width, strips.gradient,
-                    scratch);
+    assert_true(
+        strips_forward(first, second, x, height, width, strips.first_gate, strips.out, strips.gate, scratch, NULL));
+    assert_true(strips_backward(first, second, out_gradient, strips.gate, strips.first_gate, height, width,
+                                strips.gradient, scratch, NULL));
     assert_memory_equal(apart.first_gate, strips.first_gate, (size_t)height * width * first->channels);
     assert_memory_equal(apart.out, strips.out, outs * sizeof(float));
     assert_memory_equal(apart.gate, strips.gate, outs);
