@@ -129,6 +129,8 @@ const struct row option_rows[OPTION_ROWS] = {
      BOTH("caffe"), 0, 0, "how it is given"},
     {"size", 0, TYPE_SIZE, GROUP_INSPECT, INSPECT, FIELD(map_size), "W[xH]", NONE, 1, OPTIONS_MAX_SIZE,
      "pixels for which the maps are told (default: the network's own size, or 224)"},
+    {"names", 0, TYPE_FLAG, GROUP_INSPECT, INSPECT, FIELD(names), NULL, NONE, 0, 0,
+     "print the names of the layers that render draws, and nothing else"},
     {"help", 'h', TYPE_FLAG, GROUP_OTHER, RENDER | PLAN | INSPECT | STITCH | EXAMPLES, FIELD(help), NULL, NONE, 0, 0,
      "print this and exit"},
 };
