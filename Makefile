@@ -37,7 +37,7 @@ CLUSTER := $(addprefix src/cluster/,cluster.c distribute.c driver.c relay.c segm
 	src/app/examples.c src/app/app.c
 SERIAL := $(filter-out $(CLUSTER),$(SOURCES)) # all that links and is tested without MPI
 KERNEL_OBJECTS := $(KERNEL_SETS:%=$(BUILD)/src/net/winograd_kernels_%.o)
-LOOP_OBJECTS := $(KERNEL_SETS:%=$(BUILD)/src/net/loops_%.o)
+LOOP_OBJECTS := $(patsubst %,$(BUILD)/src/net/loops_%.o,$(filter-out neon bf16,$(KERNEL_SETS)))
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(KERNEL_OBJECTS) $(LOOP_OBJECTS) $(BUILD)/page_assets.o
 TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
 TEST_HELPERS := $(addprefix $(BUILD)/tests/unit/,weights_writer.o fixtures.o twin.o twin_network.o twin_graph.o graph_builder.o folder.o model_writer.o image_writer.o)

@@ -85,11 +85,13 @@ WARNINGS := -Wall -Wextra $(shell $(CC) -Werror -Wformat-truncation -E -x c /dev
 KERNEL_FLAGS_avx2 := -mavx2 -mfma -mbmi -mbmi2
 KERNEL_FLAGS_avx512 := $(KERNEL_FLAGS_avx2) -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512cd -mprefer-vector-width=512
 # GCC's scheduling for AArch64 loads so far ahead that two of the product's sums find no register.
-ifneq ($(filter aarch64% arm64%,$(shell $(CC) -dumpmachine)),)
+ARM := $(filter aarch64% arm64%,$(shell $(CC) -dumpmachine))
+ifneq ($(ARM),)
 KERNEL_FLAGS_baseline := $(shell $(CC) -Werror -fno-schedule-insns -E -x c /dev/null >/dev/null 2>&1 && echo -fno-schedule-insns)
 endif
+KERNEL_FLAGS_neon := $(KERNEL_FLAGS_baseline) -DWINOGRAD_NEON
 KERNEL_FLAGS_bf16 := $(KERNEL_FLAGS_avx512) -mavx512bf16
-KERNEL_SETS := baseline
+KERNEL_SETS := $(if $(ARM),neon) baseline
 ifneq ($(filter x86_64% amd64%,$(shell $(CC) -dumpmachine)),)
 knows = $(shell $(CC) -Werror $(KERNEL_FLAGS_$(1)) -E -x c /dev/null >/dev/null 2>&1 && echo $(1))
 KERNEL_SETS := $(foreach set,bf16 avx512 avx2,$(call knows,$(set))) baseline

@@ -4,7 +4,7 @@
 
 extern const struct loops loops_avx512, loops_avx2, loops_baseline;
 
-/* Kernels with other products than a set's own are called by its name and more. */
+/* Kernels with other products than a set's own are called by its name and more. NEON is AArch64's baseline. */
 const struct loops *loops_for(const struct winograd_kernels *kernels) {
     static const struct loops *const sets[] = {
 #if defined(WINOGRAD_WITH_avx512)

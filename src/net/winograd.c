@@ -48,8 +48,11 @@ static bool runs_bf16(void) {
 #endif
 
 const struct winograd_kernels *winograd_find_kernels(const char *name) {
-    const struct winograd_kernels *found[4];
+    const struct winograd_kernels *found[5];
     int count = 0;
+#if defined(WINOGRAD_WITH_neon)
+    found[count++] = &winograd_kernels_neon; /* every AArch64 processor has it */
+#endif
 #if defined(WINOGRAD_WITH_avx512)
     if (runs_avx512())
         found[count++] = &winograd_kernels_avx512;

@@ -79,8 +79,8 @@ struct winograd_kernels {
 };
 
 /* The Makefile builds the baseline everywhere and the others where the compiler has their instructions; it then defines
- * WINOGRAD_WITH_avx512, WINOGRAD_WITH_avx2 and WINOGRAD_WITH_bf16. */
+ * WINOGRAD_WITH_avx512, WINOGRAD_WITH_avx2, WINOGRAD_WITH_bf16 and WINOGRAD_WITH_neon. */
 extern const struct winograd_kernels winograd_kernels_avx512, winograd_kernels_avx2, winograd_kernels_bf16,
-    winograd_kernels_baseline;
+    winograd_kernels_neon, winograd_kernels_baseline;
 
 #endif

@@ -98,7 +98,7 @@ static void equals_plain_loops(int deepest, int extent, const struct winograd_ke
 }
 
 static void every_layer_equals_plain_loops(void **state) {
-    static const char *const names[] = {"avx512", "avx2", "baseline"};
+    static const char *const names[] = {"avx512", "avx2", "neon", "baseline"};
     (void)state;
     for (int i = 0; i < 3; i++)
         if (winograd_find_kernels(names[i]))

@@ -21,7 +21,7 @@
 
 static const char DEMO[] = "jobs/demo/demo_weights.h5";
 
-static const char *const set_names[] = {"avx512", "avx2", "baseline", "bf16"};
+static const char *const set_names[] = {"avx512", "avx2", "neon", "baseline", "bf16"};
 enum { SETS = sizeof set_names / sizeof *set_names };
 
 /* The kernel sets that this processor runs, fastest first, that of bfloat16 last. */

@@ -82,7 +82,7 @@ static float *random_pictures(const struct graph *graph, int height, int width, 
     return x;
 }
 
-static const char *kernel_names[] = {"avx512", "avx2", "baseline"};
+static const char *kernel_names[] = {"avx512", "avx2", "neon", "baseline"};
 
 /* What the twin says of a layer's channel at one size, and the picture. */
 struct wanted {

@@ -29,7 +29,7 @@ static const struct shape shapes[] = {
 };
 enum { SHAPES = sizeof shapes / sizeof *shapes, TILES = 2 };
 
-static const char *const set_names[] = {"avx512", "avx2", "baseline", "bf16"}; /* bfloat16 last */
+static const char *const set_names[] = {"avx512", "avx2", "neon", "baseline", "bf16"}; /* bfloat16 last */
 enum { SETS = sizeof set_names / sizeof *set_names };
 
 /* The kernel sets that this processor runs. */

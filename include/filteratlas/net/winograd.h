@@ -37,7 +37,7 @@ enum winograd_tile { WINOGRAD_F4, WINOGRAD_F6 }; /* outputs in tiles of 4x4 or 6
  * matter of the set. */
 struct winograd_kernels;
 
-/* The kernels called name ("avx512", "avx2", "baseline" or "bf16"), or with NULL the fastest of single precision. NULL
+/* The kernels called name ("avx512", "avx2", "neon", "baseline" or "bf16"), or with NULL the fastest of single precision. NULL
  * if this processor does not run them. Each set rounds in its own way: the same bits on different processors need the
  * same name on all. */
 const struct winograd_kernels *winograd_find_kernels(const char *name);
