@@ -51,7 +51,7 @@ $(BUILD)/filteratlas: $(OBJECTS) $(BUILD)/src/main.o
 $(CLUSTER:%.c=$(BUILD)/%.o): COMPILE := $(MPI_CC)
 
 # Which of the sets there are.
-$(BUILD)/src/net/winograd.o $(BUILD)/tests/bench/peak.o $(BUILD)/src/net/loops_for.o: ALL_CFLAGS += $(patsubst %,-DWINOGRAD_WITH_%,$(filter-out baseline,$(KERNEL_SETS)))
+$(BUILD)/src/net/winograd_sets.o $(BUILD)/tests/bench/peak.o $(BUILD)/src/net/loops_for.o: ALL_CFLAGS += $(patsubst %,-DWINOGRAD_WITH_%,$(filter-out baseline,$(KERNEL_SETS)))
 
 $(KERNEL_OBJECTS): $(BUILD)/src/net/winograd_kernels_%.o: $(KERNELS) $(RULES)
 	$(call say,CC,$< ($*))

@@ -1,5 +1,6 @@
 #include "measure.h"
 
+#include "copying.h"
 #include "filteratlas/ascent/cost.h"
 #include "filteratlas/base/clock.h"
 #include "filteratlas/base/huge_pages.h"
@@ -15,7 +16,7 @@
 
 enum { MOST_PROCESSES = 256 };
 
-static const double SECONDS = 2;
+static const double SECONDS = 2, COPYING_SECONDS = 0.3;
 
 /* What is measured: single iterations of a layer at the largest octave, which takes most of a picture's time, and at
  * the smallest, in batches. */
@@ -26,6 +27,7 @@ struct trial {
     const struct layers *layers;
     int layer, batch;
     double measured, nominal; /* seconds: taken, and as cost.h says */
+    double moved;             /* bytes, by network_traffic's count */
 };
 
 /* One iteration of `count` filters at an octave. False if no filter lives. */
@@ -33,11 +35,14 @@ static bool iterate(struct trial *trial, int octave, int count) {
     const struct layer *layer = &trial->layers->layer[trial->layer];
     bool lives;
     double nominal = 0;
+    struct network_traffic traffic = {0};
     struct error ignored; /* without memory for a plan, it is not counted */
     count = count < layer->filters ? count : layer->filters;
     trial->measured += ascent_time(trial->ascent, layer->node, octave, count, &lives);
     cost_iteration(trial->executor, trial->job, octave, layer->node, count, &nominal, &ignored);
+    executor_traffic(trial->executor, layer->node, octave, count, &traffic, &ignored);
     trial->nominal += nominal;
+    trial->moved += traffic.tables + traffic.maps;
     return lives;
 }
 
@@ -104,7 +109,7 @@ static double measure_scale(struct trial *trial, int processes) {
     find_live_layer(trial, NULL);
     try_once(trial); /* the memory's first touch takes time of its own */
     int others = start_company(trial, processes - 1, company);
-    trial->measured = trial->nominal = 0;
+    trial->measured = trial->nominal = trial->moved = 0;
     for (double start = clock_now(); clock_now() - start < SECONDS;)
         try_once(trial);
     end_company(company, others);
@@ -156,9 +161,13 @@ static int measure_speed(const struct workshop *w, const struct model *model, co
     int status = gemm_prepare(error);
     if (!status)
         status = executor_fill_tables(w->executor, 0, 1, error);
-    if (!status)
-        measurement->scale = measure_scale(&trial, measurement->processes);
-    return status;
+    if (status)
+        return status;
+    measurement->scale = measure_scale(&trial, measurement->processes);
+    measurement->traffic = trial.moved / trial.measured;
+    measurement->copiers = company_size(MOST_PROCESSES, COPYING_BYTES);
+    measurement->copying = copying_measure(measurement->copiers, COPYING_SECONDS);
+    return STATUS_OK;
 }
 
 /* Memory that nothing is written to isn't there yet: without a measurement, this takes no time and no room. */

@@ -9,6 +9,9 @@
 struct measurement {
     double scale;      /* seconds here for a nominal second of cost.h; 0 without a measurement */
     int processes;     /* that measured at once */
+    double traffic;    /* bytes a second that a rank then read and wrote of memory, by network_traffic's count */
+    double copying;    /* bytes a second that this machine's memory lets copying processes read and write; 0: unknown */
+    int copiers;       /* so many of them, one a core */
     double node_bytes; /* weights and tables, once per node */
     double rank_bytes; /* each rank's own */
 };

@@ -187,6 +187,15 @@ static void print_basis(const struct plan *plan) {
                plan->measurement.processes, plan->measurement.processes == 1 ? "" : "s at once");
 }
 
+/* Only where it was measured. What caches hold does not travel, so that a rank moves no more than is counted. */
+static void print_bandwidth(const struct measurement *m) {
+    if (m->copying <= 0 || m->traffic <= 0)
+        return;
+    printf("Memory bandwidth: a rank moves at most %.1f GB/s (tables and maps, counted); this machine copies %.1f GB/s "
+           "(%d at once), enough for %.0f ranks\n",
+           m->traffic / 1e9, m->copying / 1e9, m->copiers, floor(m->copying / m->traffic));
+}
+
 static int print_plan(const struct plan *plan, struct error *error) {
     const struct options *options = plan->options;
     const struct layers *layers = &plan->model.layers;
@@ -199,6 +208,7 @@ static int print_plan(const struct plan *plan, struct error *error) {
            plan->measurement.rank_bytes / 1e9);
     print_disk(plan);
     print_basis(plan);
+    print_bandwidth(&plan->measurement);
     for (int i = 0; i < options->ranks_count && !status; i++)
         status = print_time(plan, options->ranks[i], error);
     return status ? status : print_slices(layers, &plan->list, options->ranks[0], error);

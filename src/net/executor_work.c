@@ -120,3 +120,20 @@ int executor_count_work(const struct executor *e, int layer, int octave, struct 
     plan_free(&plan);
     return status;
 }
+
+int executor_traffic(const struct executor *e, int layer, int octave, int count, struct network_traffic *traffic,
+                     struct error *error) {
+    struct executor_work work;
+    int vgg_layer = vgg_part_layer(&e->vgg, layer);
+    if (vgg_layer >= 0) {
+        *traffic =
+            network_traffic(&e->vgg.network, vgg_layer, e->octaves.height[octave], e->octaves.width[octave], count);
+        return STATUS_OK;
+    }
+    int status = executor_count_work(e, layer, octave, &work, error);
+    if (!status) {
+        int groups = (count + work.together - 1) / work.together;
+        *traffic = (struct network_traffic){count * work.tables + groups * work.group_tables, count * work.moved};
+    }
+    return status;
+}

@@ -303,3 +303,40 @@ bool network_gradients(const struct network *network, struct network_memory *mem
             return false;
     return true;
 }
+
+/* Traffic ------------------------------------------------------------------------------------------------------- */
+
+/* The first layer, of one picture; where it goes in strips, its outputs don't travel. */
+static double first_layer_bytes(const struct pass *pass) {
+    double positions = (double)map_height(pass, 0) * map_width(pass, 0);
+    double outputs = (double)output_floats(pass, 0), written = has_strips(pass) ? 0 : sizeof(float);
+    return 2 * (positions * VGG_INPUT_CHANNELS * sizeof(float) + outputs * (written + sizeof(uint8_t)));
+}
+
+/* Layer l > 0, both ways, for so many pictures at once. */
+static void add_traffic(const struct pass *pass, int l, int pictures, struct network_traffic *sum) {
+    bool strips = l == 1 && has_strips(pass);
+    int height = map_height(pass, l), width = map_width(pass, l);
+    for (enum winograd_direction d = WINOGRAD_FORWARD; d <= WINOGRAD_BACKWARD; d++) {
+        struct winograd_traffic moved = strips ? winograd_strip_traffic(layer_of(pass, l), d, height, width)
+                                               : winograd_traffic(layer_of(pass, l), d, pictures, height, width);
+        double between = d == WINOGRAD_FORWARD ? moved.in : moved.out;
+        sum->tables += moved.table;
+        sum->maps += moved.in + moved.out - (strips ? between : 0);
+    }
+}
+
+struct network_traffic network_traffic(const struct network *network, int layer, int height, int width, int count) {
+    struct pass pass = plan(network, NULL, layer, height, width);
+    int size = group_size(count, most_together(network, layer, height, width));
+    double inputs = (double)map_height(&pass, layer) * map_width(&pass, layer) * input_stride(&pass, layer);
+    struct network_traffic sum = {.maps = count * 2 * inputs * sizeof(float)}; /* of the wanted channel */
+    if (layer > 0)
+        sum.maps += count * first_layer_bytes(&pass);
+    for (int l = 1; l < layer; l++) {
+        int together = l < pass.joint ? 1 : size;
+        for (int first = 0; first < count; first += together)
+            add_traffic(&pass, l, count - first < together ? count - first : together, &sum);
+    }
+    return sum;
+}

@@ -2,9 +2,6 @@
 #include "filteratlas/net/winograd.h"
 
 #include <string.h>
-#if defined(WINOGRAD_WITH_bf16)
-#include <cpuid.h>
-#endif
 
 #include "winograd_kernels.h"
 
@@ -21,74 +18,6 @@ static int most(int a, int b) { return a > b ? a : b; }
 static int ceil_div(int a, int b) { return (a + b - 1) / b; }
 
 int winograd_padded(int channels) { return ceil_div(channels, WINOGRAD_LINE) * WINOGRAD_LINE; }
-
-/* The features that the Makefile's KERNEL_FLAGS let the compiler use. By their own names: those of levels, "x86-64-v3",
- * are unknown to GCC before 12 and to clang before 18. */
-#if defined(WINOGRAD_WITH_avx2) || defined(WINOGRAD_WITH_avx512)
-static bool runs_avx2(void) {
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi") &&
-           __builtin_cpu_supports("bmi2");
-}
-#endif
-
-#if defined(WINOGRAD_WITH_avx512)
-static bool runs_avx512(void) {
-    return runs_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-           __builtin_cpu_supports("avx512cd");
-}
-#endif
-
-#if defined(WINOGRAD_WITH_bf16)
-/* Asked of the processor itself: compilers that know the instructions need not know the feature's name. */
-static bool runs_bf16(void) {
-    unsigned eax, ebx, ecx, edx;
-    return runs_avx512() && __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) && eax >> 5 & 1;
-}
-#endif
-
-const struct winograd_kernels *winograd_find_kernels(const char *name) {
-    const struct winograd_kernels *found[5];
-    int count = 0;
-#if defined(WINOGRAD_WITH_neon)
-    found[count++] = &winograd_kernels_neon; /* every AArch64 processor has it */
-#endif
-#if defined(WINOGRAD_WITH_avx512)
-    if (runs_avx512())
-        found[count++] = &winograd_kernels_avx512;
-#endif
-#if defined(WINOGRAD_WITH_avx2)
-    if (runs_avx2())
-        found[count++] = &winograd_kernels_avx2;
-#endif
-    found[count++] = &winograd_kernels_baseline;
-#if defined(WINOGRAD_WITH_bf16)
-    if (runs_bf16())
-        found[count++] = &winograd_kernels_bf16; /* last: none of single precision, so never the fastest of all */
-#endif
-    for (int i = 0; i < count; ++i)
-        if (!name || strcmp(name, found[i]->name) == 0)
-            return found[i];
-    return NULL;
-}
-
-const struct winograd_kernels *winograd_choose_kernels(enum winograd_precision precision) {
-    return winograd_find_kernels(precision == WINOGRAD_BF16 ? "bf16" : NULL);
-}
-
-enum winograd_precision winograd_precision(const struct winograd_kernels *kernels) {
-    return kernels->group > 1 ? WINOGRAD_BF16 : WINOGRAD_SINGLE;
-}
-
-const struct winograd_kernels *winograd_single_kernels(const struct winograd_kernels *kernels) {
-    return kernels->single;
-}
-
-bool winograd_has_tile(enum winograd_precision precision, enum winograd_direction direction, enum winograd_tile tile) {
-    return precision == WINOGRAD_SINGLE || direction == WINOGRAD_BACKWARD || tile == WINOGRAD_F4;
-}
-
-const char *winograd_kernels_name(const struct winograd_kernels *kernels) { return kernels->name; }
 
 /* ---- tables: U[xi][panel][in / group][out within the panel][in % group], in the set's own numbers */
 
@@ -445,11 +374,13 @@ void winograd_backward(const struct winograd_layer *layer, const float *grad_out
     convolve(&c, scratch);
 }
 
-struct winograd_traffic winograd_traffic(const struct winograd_layer *layer, enum winograd_direction direction,
-                                         int pictures, int height, int width) {
+static int count_blocks(const struct winograd_layer *layer, int tiles) {
+    return ceil_div(tiles, block_limit(winograd_padded(layer->cin), winograd_padded(layer->cout)));
+}
+
+static struct winograd_traffic traffic_of(const struct winograd_layer *layer, enum winograd_direction direction,
+                                          int pictures, int height, int width, int blocks) {
     const enum winograd_tile tile = winograd_used_tile(layer, direction, height, width);
-    const int side = tile_side(tile), tiles = pictures * ceil_div(height, side) * ceil_div(width, side);
-    const int blocks = ceil_div(tiles, block_limit(winograd_padded(layer->cin), winograd_padded(layer->cout)));
     const double shrink = layer->pooled ? 4 : 1, positions = (double)pictures * height * width;
     const double below = positions * winograd_padded(layer->cin) * sizeof(float);
     const double above = positions / shrink * winograd_padded(layer->cout) * (sizeof(float) + sizeof(uint8_t));
@@ -459,11 +390,28 @@ struct winograd_traffic winograd_traffic(const struct winograd_layer *layer, enu
                                          : (struct winograd_traffic){table, above, below};
 }
 
+struct winograd_traffic winograd_traffic(const struct winograd_layer *layer, enum winograd_direction direction,
+                                         int pictures, int height, int width) {
+    const int side = tile_side(winograd_used_tile(layer, direction, height, width));
+    const int tiles = pictures * ceil_div(height, side) * ceil_div(width, side);
+    return traffic_of(layer, direction, pictures, height, width, count_blocks(layer, tiles));
+}
+
 /* ---- strips */
 
 int winograd_strip_rows(const struct winograd_layer *layer, enum winograd_direction direction, int height, int width) {
     const int side = tile_side(winograd_used_tile(layer, direction, height, width));
     return side * ceil_div(BLOCK_NARROW, ceil_div(width, side));
+}
+
+struct winograd_traffic winograd_strip_traffic(const struct winograd_layer *layer, enum winograd_direction direction,
+                                               int height, int width) {
+    const int side = tile_side(winograd_used_tile(layer, direction, height, width));
+    const int each = winograd_strip_rows(layer, direction, height, width), rest = height % each;
+    const int columns = ceil_div(width, side), last = ceil_div(rest, side) * columns;
+    const int blocks =
+        height / each * count_blocks(layer, each / side * columns) + (rest ? count_blocks(layer, last) : 0);
+    return traffic_of(layer, direction, 1, height, width, blocks);
 }
 
 /* The rows of tiles that write rows [top, bottom). */

@@ -1,7 +1,7 @@
 /* The innermost loops of the Winograd convolution, one set per instruction set.
  *
  * winograd_kernels.c is compiled several times; each build exports one of the tables declared at the end, and
- * winograd.c takes the best that the processor runs. Every kernel treats one tile, or six, by the same sequence of
+ * winograd_sets.c takes the best that the processor runs. Every kernel treats one tile, or six, by the same sequence of
  * instructions whatever stands beside it, so that a tile's bits depend on its own numbers alone.
  *
  * V and the tables hold operands of the product: floats, or in pairs of 4 bytes what the set has instead. A line of a

@@ -3,6 +3,7 @@
 #include "app/selection.h"
 #include "filteratlas/net/gemm.h"
 
+#include "bandwidth.h"
 #include "filters.h"
 #include "layers.h"
 #include "live_weights.h"
@@ -16,20 +17,25 @@
 
 static const char usage[] =
     "Usage: bench [OPTION]...\n"
-    "Times the layers of VGG16, forward and backward, against oneDNN, and whole batches of filters, on one core.\n"
-    "Tables go to standard output, the same numbers to a CSV file. About a minute and a half on an idle machine.\n"
+    "Times the layers of VGG16, forward and backward, against oneDNN, and whole batches of filters, on one core; then "
+    "what\n"
+    "memory bandwidth they take, at either precision, and what company on another core costs. Tables go to standard\n"
+    "output, the same numbers to a CSV file. About four minutes on an idle machine.\n"
     "\n"
     "  --quick           the largest octave alone, fewer repetitions\n"
     "  --layers LIST     comma-separated names or globs such as 'block5_*' (default: all); without whole filters\n"
-    "  --kernels NAME    avx512, avx2, baseline or bf16 (default: the fastest of single precision that runs here)\n"
+    "  --bandwidth       memory bandwidth alone, two and a half minutes\n"
+    "  --kernels NAME    avx512, avx2, neon, baseline or bf16 (default: the fastest of single precision that runs "
+    "here)\n"
     "  --csv FILE        default build/bench.csv\n"
     "  --help            show this text\n";
 
-enum { QUICK = 256, LAYERS, KERNELS, CSV, HELP };
+enum { QUICK = 256, LAYERS, BANDWIDTH, KERNELS, CSV, HELP };
 
 static const struct option options[] = {
     {"quick", no_argument, NULL, QUICK},
     {"layers", required_argument, NULL, LAYERS},
+    {"bandwidth", no_argument, NULL, BANDWIDTH},
     {"kernels", required_argument, NULL, KERNELS},
     {"csv", required_argument, NULL, CSV},
     {"help", no_argument, NULL, HELP},
@@ -37,7 +43,7 @@ static const struct option options[] = {
 };
 
 struct wishes {
-    bool quick;
+    bool quick, bandwidth;
     const char *layers, *kernels, *csv;
 };
 
@@ -54,6 +60,8 @@ static struct wishes parse(int argc, char **argv) {
             wishes.quick = true;
         else if (option == LAYERS)
             wishes.layers = optarg;
+        else if (option == BANDWIDTH)
+            wishes.bandwidth = true;
         else if (option == KERNELS)
             wishes.kernels = optarg;
         else if (option == CSV)
@@ -135,15 +143,29 @@ static void run_layers(const struct wishes *wishes, const struct octaves *octave
     weights_free(&weights);
 }
 
+/* Of the sets that were chosen, or of the fastest at either precision. */
+static void run_bandwidth(const struct wishes *wishes, const struct octaves *octaves,
+                          const struct winograd_kernels *kernels, const struct report *report) {
+    const struct winograd_kernels *sets[] = {kernels, wishes->kernels ? NULL : winograd_choose_kernels(WINOGRAD_BF16),
+                                             NULL};
+    bandwidth_bench("block5_conv1", octaves, wishes->quick ? octaves->steps - 1 : 0, sets, wishes->quick ? 2 : 3,
+                    report);
+}
+
 static void run(const struct wishes *wishes, const struct winograd_kernels *kernels, const struct report *report) {
     static const char *const drawn[] = {"block5_conv1", "block3_conv3", NULL};
     struct octaves octaves;
     octaves_make(412, 412, 1.2, 9, &octaves);
+    if (wishes->bandwidth) {
+        run_bandwidth(wishes, &octaves, kernels, report);
+        return;
+    }
     run_layers(wishes, &octaves, kernels, report);
     if (wishes->layers)
         return;
     filters_bench(drawn, &octaves, kernels, wishes->quick ? 2 : 3, wishes->quick ? 1 : 2, report);
     filters_bench_recipes(drawn, 224, kernels, wishes->quick ? 2 : 4, report);
+    run_bandwidth(wishes, &octaves, kernels, report);
 }
 
 int main(int argc, char **argv) {

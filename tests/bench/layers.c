@@ -151,45 +151,6 @@ static void time_octave(const struct layers_plan *plan, const struct report *rep
         }
 }
 
-/* Memory --------------------------------------------------------------------------------------------------------- */
-
-/* MB per picture of the chosen layers, both ways: what is read of the tables; what is read and written of maps. Of the
- * first two layers, which go in strips, the gates of the one and what lies above the other. */
-static void add_traffic(const struct layers_plan *plan, int octave, double *tables, double *maps) {
-    const struct vgg *net = &plan->network->net;
-    int extent = plan->octaves->width[octave];
-    for (int l = 0; l < net->layers; l++) {
-        int map = vgg_extent(net, l, extent), pictures = ours_pictures(net, l, extent, LAYERS_BATCH);
-        if (!plan->chosen[l])
-            continue;
-        if (l == 0)
-            *maps += 2e-6 * map * map * winograd_padded(net->layer[0].out_channels);
-        for (int d = 0; d < 2 && l > 0; d++) {
-            const struct winograd_layer *layer = network_layer(plan->network, l, extent, extent);
-            struct winograd_traffic moved = winograd_traffic(layer, d, pictures, map, map);
-            double between = d == WINOGRAD_FORWARD ? moved.in : moved.out;
-            *tables += 1e-6 * moved.table / pictures;
-            *maps += 1e-6 * (moved.in + moved.out - (l == 1 ? between : 0)) / pictures;
-        }
-    }
-}
-
-static void print_traffic(const struct layers_plan *plan, const struct report *report) {
-    printf("\nMB per picture and iteration between caches and memory, at most: tables, once for every block of tiles, "
-           "and\n"
-           "maps and gates; what of it the third cache holds is not moved\n%6s %8s %8s\n",
-           "pixels", "tables", "maps");
-    for (int octave = plan->octaves->steps - 1; octave >= plan->first_octave; octave--) {
-        double tables = 0, maps = 0;
-        char row[16];
-        snprintf(row, sizeof row, "%d", plan->octaves->width[octave]);
-        add_traffic(plan, octave, &tables, &maps);
-        printf("%6s %8.0f %8.0f\n", row, tables, maps);
-        report_value(report, "traffic", row, "table_megabytes", tables);
-        report_value(report, "traffic", row, "map_megabytes", maps);
-    }
-}
-
 void layers_bench(const struct layers_plan *plan, const struct report *report) {
     struct times layers[VGG_MAX_LAYERS], total[VGG_MAX_LAYERS];
     int largest = plan->octaves->steps - 1;
@@ -208,5 +169,4 @@ void layers_bench(const struct layers_plan *plan, const struct report *report) {
     }
     if (plan->first_octave < largest)
         print_octave(plan, report, "all", total);
-    print_traffic(plan, report);
 }

@@ -6,6 +6,8 @@
 
 #if defined(__x86_64__)
 #include <immintrin.h>
+#elif defined(WINOGRAD_WITH_neon)
+#include <arm_neon.h>
 #endif
 
 /* Twelve sums that don't wait for each other keep two units with a latency of four to six cycles busy, and stay in
@@ -46,19 +48,26 @@ __attribute__((target("avx512f"))) DEFINE(run_avx512, __m512)
 #undef STEP
 #endif
 #endif
+#if defined(WINOGRAD_WITH_neon)
+#define STEP(sum) vfmaq_f32(x, sum, half)
+            DEFINE(run_neon, float32x4_t)
+#undef STEP
+#endif
 #define STEP(sum) (sum * half + x)
-            DEFINE(run_baseline, vec128)
+                DEFINE(run_baseline, vec128)
 
-                struct peak_loop {
+                    struct peak_loop {
     const char *kernels;
     int lanes;
     float (*run)(long rounds, float start);
 };
 
 static const struct peak_loop loops[] = {
+#if defined(WINOGRAD_WITH_neon)
+    {"neon", 4, run_neon},
+#endif
 #if defined(__x86_64__)
-    {"avx512", 16, run_avx512},
-    {"avx2", 8, run_avx2},
+    {"avx512", 16, run_avx512},    {"avx2", 8, run_avx2},
 #if defined(WINOGRAD_WITH_bf16)
     {"bf16", 32, run_bf16},
 #endif

@@ -37,9 +37,9 @@ SH
 chmod +x "$TEMPORARY/old"
 if [ "$(gcc -dumpmachine | cut -d- -f1)" = x86_64 ]; then
     rm -rf "$TEMPORARY/build"
-    said=$(made CC="$TEMPORARY/old" "$TEMPORARY/build/src/net/winograd.o" "$TEMPORARY/build/src/net/winograd_kernels_avx2.o"); status=$?
+    said=$(made CC="$TEMPORARY/old" "$TEMPORARY/build/src/net/winograd_sets.o" "$TEMPORARY/build/src/net/winograd_kernels_avx2.o"); status=$?
     check "a compiler without AVX-512: the rest is built" test $status -eq 0
     check "a compiler without AVX-512: one line says so" test "$(grep -c 'without the avx512 kernels' <<<"$said")" -eq 1
     check "a compiler without AVX-512: these kernels are not asked for" \
-        test "$(nm "$TEMPORARY/build/src/net/winograd.o" | grep -o 'winograd_kernels_.*' | xargs)" = "winograd_kernels_avx2 winograd_kernels_baseline winograd_kernels_name"
+        test "$(nm "$TEMPORARY/build/src/net/winograd_sets.o" | grep -o 'winograd_kernels_.*' | xargs)" = "winograd_kernels_avx2 winograd_kernels_baseline winograd_kernels_name"
 fi

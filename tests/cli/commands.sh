@@ -151,6 +151,9 @@ slices_hold() {
 "$FILTERATLAS" plan --weights "$WEIGHTS" >"$TEMPORARY/plan" 2>"$TEMPORARY/err"; status=$?
 check "plan: exit status 0, nothing on standard error" test "$status$(cat "$TEMPORARY/err")" = 0
 check "plan: without --speed it measures this machine" grep -Eq '^At [1-9][0-9]* GF/s per rank, measured here' "$TEMPORARY/plan"
+check "plan: it says how much of the memory's bandwidth a rank takes, and for how many there is" \
+    awk '/^Memory bandwidth: a rank moves at most / { rank = $8; copied = $17; ranks = $(NF - 1) }
+         END { exit !(rank > 0.01 && copied > 0.1 && ranks >= int(copied / (rank + 0.06)) - 1 && ranks <= copied / (rank - 0.06) + 1) }' "$TEMPORARY/plan"
 check "plan: 13 layers, 1056 filters, sums that add up" layers_hold "$TEMPORARY/plan" 1056 13
 for ranks in 1 3 5 200; do
     "$FILTERATLAS" plan --weights "$WEIGHTS" --speed 300 --ranks $ranks >"$TEMPORARY/plan"

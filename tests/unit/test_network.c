@@ -673,6 +673,62 @@ static void strips_have_the_bits_of_whole_maps(void **state) {
     }
 }
 
+/* Traffic --------------------------------------------------------------------------------------------------------- */
+
+/* Bytes of a map at some positions, and of its gates. */
+static double map_bytes(const struct network *network, int layer, double positions, bool gates) {
+    return positions * winograd_padded(network->net.layer[layer].out_channels) * (sizeof(float) + (gates ? 1 : 0));
+}
+
+/* The first layers of a picture whose extents are even, by hand: of the first the picture and its gradient and, alone,
+ * its map there and back with gates; with a second layer behind it, only the gates. */
+static void check_first_layers(const struct network *network, int height, int width) {
+    double pixels = (double)height * width, picture = 2 * pixels * 3 * sizeof(float);
+    double gates = 2 * (map_bytes(network, 0, pixels, true) - map_bytes(network, 0, pixels, false));
+    struct network_traffic none = network_traffic(network, 0, height, width, 1),
+                           one = network_traffic(network, 1, height, width, 1),
+                           two = network_traffic(network, 2, height, width, 1);
+    assert_true(none.tables == 0 && none.maps == picture);
+    assert_true(one.tables == 0 && one.maps == picture + 2 * map_bytes(network, 0, pixels, true) +
+                                                   2 * map_bytes(network, 0, pixels, false));
+    assert_true(two.maps == picture + gates + 2 * map_bytes(network, 1, pixels / 4, true) +
+                                2 * map_bytes(network, 1, pixels / 4, false));
+}
+
+/* Tables are read as a whole: so often that no block has more than 48 tiles of so narrow a layer. */
+static void check_table_passes(const struct network *network, int height, int width) {
+    const struct winograd_layer *layer = network_layer(network, 1, height, width);
+    double least = 0, once = 0;
+    for (int d = 0; d < 2; d++) {
+        enum winograd_tile tile = winograd_used_tile(layer, d, height, width);
+        int side = tile == WINOGRAD_F6 ? 6 : 4;
+        double bytes = (double)winograd_table_bytes(layer->kernels[d], tile, layer->cin, layer->cout);
+        once += bytes;
+        least += bytes * ceil((double)((height + side - 1) / side) * ((width + side - 1) / side) / 48);
+    }
+    double tables = network_traffic(network, 2, height, width, 1).tables;
+    assert_true(tables >= least && tables <= 3 * least && fmod(tables, once / 2) == 0);
+}
+
+static void traffic_follows_from_the_shapes(void **state) {
+    (void)state;
+    static const int size[][2] = {{64, 80}, {34, 36}};
+    struct octaves octaves = sizes(2, size);
+    struct network network;
+    struct error error;
+    int last = demo.net.layers - 1;
+    assert_int_equal(network_make(&demo, &octaves, last, sets[0], &network, &error), 0);
+    check_first_layers(&network, 64, 80);
+    check_table_passes(&network, 64, 80);
+    for (int i = 0; i < octaves.steps; i++) {
+        struct network_traffic one = network_traffic(&network, last, size[i][0], size[i][1], 1),
+                               eight = network_traffic(&network, last, size[i][0], size[i][1], 8);
+        assert_true(eight.maps == 8 * one.maps);
+        assert_true(eight.tables > one.tables && eight.tables < 8 * one.tables); /* small maps go together */
+    }
+    network_free(&network);
+}
+
 /* Memory ---------------------------------------------------------------------------------------------------------- */
 
 /* Layers up to `deepest` at all sizes, in full and small batches, in the one memory; free_memory looks at the guards.
@@ -733,6 +789,7 @@ int main(void) {
         cmocka_unit_test(a_deep_layer_may_have_three_channels),
         cmocka_unit_test(batches_have_the_bits_of_single_pictures),
         cmocka_unit_test(strips_have_the_bits_of_whole_maps),
+        cmocka_unit_test(traffic_follows_from_the_shapes),
         cmocka_unit_test(the_memory_asked_for_is_enough),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -88,6 +88,12 @@ struct executor_work {
 int executor_count_work(const struct executor *executor, int layer, int octave, struct executor_work *work,
                         struct error *error);
 
+/* What loss and gradient of `count` pictures at an octave read and write of memory (network_traffic), by an executor
+ * that was placed. Of other networks than a VGG tables count once for every picture or group of pictures, and maps
+ * where they are only passed over. */
+int executor_traffic(const struct executor *executor, int layer, int octave, int count, struct network_traffic *traffic,
+                     struct error *error);
+
 /* The VGG whose convolutions struct network draws, and which of them a layer is; -1 if it is none. */
 int executor_vgg_layer(const struct executor *executor, int layer, const struct vgg **net);
 

@@ -96,4 +96,13 @@ bool network_gradients(const struct network *network, struct network_memory *mem
                        int layer, int height, int width, struct network_picture *pictures, int count,
                        const struct interrupt *interrupt);
 
+/* Bytes that loss and gradient of `count` pictures read and write of memory at most: tables once for every block of
+ * tiles that goes through the products together, maps and their gates at every layer, the pictures and their gradients.
+ * Counted from the shapes: what caches hold from one use to the next is not moved, and of gradients that are zero less
+ * is read. */
+struct network_traffic {
+    double tables, maps;
+};
+struct network_traffic network_traffic(const struct network *network, int layer, int height, int width, int count);
+
 #endif

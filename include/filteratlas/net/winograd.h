@@ -37,9 +37,9 @@ enum winograd_tile { WINOGRAD_F4, WINOGRAD_F6 }; /* outputs in tiles of 4x4 or 6
  * matter of the set. */
 struct winograd_kernels;
 
-/* The kernels called name ("avx512", "avx2", "neon", "baseline" or "bf16"), or with NULL the fastest of single precision. NULL
- * if this processor does not run them. Each set rounds in its own way: the same bits on different processors need the
- * same name on all. */
+/* The kernels called name ("avx512", "avx2", "neon", "baseline" or "bf16"), or with NULL the fastest of single
+ * precision. NULL if this processor does not run them. Each set rounds in its own way: the same bits on different
+ * processors need the same name on all. */
 const struct winograd_kernels *winograd_find_kernels(const char *name);
 
 /* The fastest of a precision, NULL if this processor runs none. */
@@ -115,6 +115,10 @@ struct winograd_traffic {
 };
 struct winograd_traffic winograd_traffic(const struct winograd_layer *layer, enum winograd_direction direction,
                                          int pictures, int height, int width);
+
+/* The same of one picture that goes strip by strip, with both maps counted. */
+struct winograd_traffic winograd_strip_traffic(const struct winograd_layer *layer, enum winograd_direction direction,
+                                               int height, int width);
 
 /* The same for one picture, strip by strip, so that the large maps between two layers need never stand in memory as a
  * whole: the bits are the same. A strip is the rows [top, bottom) of the layer's map before pooling: bottom is the
