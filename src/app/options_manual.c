@@ -111,7 +111,7 @@ static void append_facts(struct text *text, const struct row *row) {
     }
     text_free(&standard);
     text_append(text, ".\n");
-    if (row->type == TYPE_FLAG || row->type == TYPE_TEXT || row->type == TYPE_CHOICE)
+    if (row->type == TYPE_FLAG || row->type == TYPE_TEXT || row->type == TYPE_FILES || row->type == TYPE_CHOICE)
         return;
     option_describe_allowed(row, allowed, sizeof allowed);
     text_append(text, "G"); /* of "give", the first word of all of them */
