@@ -37,12 +37,15 @@ function makeLayer(name, number) {
   };
 }
 
-/* Names in an order that keeps that of every atlas, where they agree. */
-function mergeNames(lists) {
-  const names = [];
-  for (const list of lists)
+/* Names in an order that keeps that of every list, where they agree: a further one stands before what follows it there, or else
+ * behind what precedes it. */
+function mergeNames([first = [], ...others]) {
+  const names = [...first];
+  for (const list of others)
     list.forEach((name, i) => {
-      if (!names.includes(name)) names.splice(names.indexOf(list[i - 1]) + 1, 0, name);
+      if (names.includes(name)) return;
+      const next = list.slice(i + 1).find((later) => names.includes(later));
+      names.splice(next ? names.indexOf(next) : i ? names.indexOf(list[i - 1]) + 1 : names.length, 0, name);
     });
   return names;
 }
