@@ -1,61 +1,15 @@
 #include "gallery_kernels.h"
 
 #include "filteratlas/base/sha256.h"
-#include "filteratlas/model/model_file.h"
+#include "filteratlas/model/model.h"
 #include "filteratlas/model/similarity.h"
-#include "filteratlas/model/weights.h"
 
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* A layer as atlases name it. */
-struct named_node {
-    const char *name;
-    int node;
-};
-
-/* A network with the names of its layers. */
-struct named_network {
-    struct graph graph;
-    struct vgg vgg;
-    struct named_node *layer; /* [layers] */
-    int layers;
-};
-
-static int read_network(const char *path, struct named_network *network, struct error *error) {
-    struct model_file model;
-    int nodes[VGG_MAX_LAYERS];
-    struct error not_a_vgg;
-    int status = model_file_read(path, NULL, true, &model, error);
-    if (status)
-        return status;
-    network->graph = model.graph;
-    status = graph_fold(&network->graph, error);
-    network->layer = status ? NULL : calloc(network->graph.nodes, sizeof *network->layer);
-    if (!status && !network->layer)
-        status = error_memory(error, network->graph.nodes * (double)sizeof *network->layer, "the network's layers");
-    if (status)
-        return status;
-    if (weights_find_vgg(&network->graph, path, &network->vgg, nodes, &not_a_vgg) == STATUS_OK)
-        for (int l = 0; l < network->vgg.layers; l++)
-            network->layer[network->layers++] = (struct named_node){network->vgg.layer[l].name, nodes[l]};
-    else
-        for (int n = 0; n < network->graph.nodes; n++)
-            if (network->graph.node[n].stage >= 0)
-                network->layer[network->layers++] = (struct named_node){network->graph.node[n].name, n};
-    return STATUS_OK;
-}
-
-static void free_network(struct named_network *network) {
-    graph_free(&network->graph);
-    free(network->layer);
-    *network = (struct named_network){0};
-}
-
-static int append_layer(const struct named_network *first, const struct named_node *own,
-                        const struct named_network *second, const struct named_node *its, int atlas,
-                        struct page_comparisons *comparisons, struct error *error) {
+static int append_layer(const struct model *first, const struct layer *own, const struct model *second,
+                        const struct layer *its, int atlas, struct page_comparisons *comparisons, struct error *error) {
     int filters = first->graph.node[own->node].channels;
     struct page_comparison *grown =
         realloc(comparisons->comparison, (comparisons->count + 1) * sizeof *comparisons->comparison);
@@ -73,12 +27,12 @@ static int append_layer(const struct named_network *first, const struct named_no
 }
 
 /* Every layer that both have under one name and with kernels of one shape; `other` is the number of first's atlas. */
-static int compare(const struct named_network *first, int other, const struct named_network *second, int atlas,
+static int compare(const struct model *first, int other, const struct model *second, int atlas,
                    struct page_comparisons *comparisons, struct error *error) {
     int status = STATUS_OK;
-    for (int l = 0; l < first->layers; l++)
-        for (int m = 0; m < second->layers && !status; m++) {
-            const struct named_node *own = &first->layer[l], *its = &second->layer[m];
+    for (int l = 0; l < first->layers.count; l++)
+        for (int m = 0; m < second->layers.count && !status; m++) {
+            const struct layer *own = &first->layers.layer[l], *its = &second->layers.layer[m];
             if (strcmp(own->name, its->name) != 0 ||
                 !similarity_is_defined(&first->graph, own->node, &second->graph, its->node))
                 continue;
@@ -115,21 +69,21 @@ static int match_files(const struct files *files, const char *const *digests, in
 
 int gallery_compare_kernels(const struct files *files, const char *const *digests, int atlases,
                             struct page_comparisons *comparisons, struct error *error) {
-    struct named_network first = {0}, second = {0};
+    struct model first = {0}, second = {0};
     int *file_of = calloc(atlases, sizeof *file_of), base = 0, compared = 0;
     int status = file_of ? match_files(files, digests, atlases, file_of, error)
                          : error_memory(error, atlases * 4.0, "the comparison of kernels");
     while (!status && base < atlases && file_of[base] < 0)
         base++;
     if (!status)
-        status = read_network(files->file[file_of[base]], &first, error);
+        status = model_read(files->file[file_of[base]], NULL, false, &first, error);
     for (int a = base + 1; a < atlases && !status; a++) {
         if (file_of[a] < 0 || !strcmp(digests[a], digests[base]))
             continue;
-        status = read_network(files->file[file_of[a]], &second, error);
+        status = model_read(files->file[file_of[a]], NULL, false, &second, error);
         if (!status)
             status = compare(&first, base, &second, a, comparisons, error);
-        free_network(&second);
+        model_free(&second);
         compared++;
     }
     if (!status && !compared)
@@ -137,7 +91,7 @@ int gallery_compare_kernels(const struct files *files, const char *const *digest
                            "%s: there are no other weights to compare its kernels with; give --weights for another "
                            "atlas, too",
                            files->file[file_of[base]]);
-    free_network(&first);
+    model_free(&first);
     free(file_of);
     return status;
 }

@@ -24,7 +24,13 @@ enum command {
 
 enum progress_style { PROGRESS_AUTO, PROGRESS_BAR, PROGRESS_LINES, PROGRESS_NONE };
 
-enum { OPTIONS_MAX_RANKS = 32, OPTIONS_JOB_ENTRIES = 32, OPTIONS_TIME_AUTO = -1, OPTIONS_MAX_FILES = 16 };
+enum {
+    OPTIONS_MAX_RANKS = 32,
+    OPTIONS_JOB_ENTRIES = 32,
+    OPTIONS_TIME_AUTO = -1,
+    OPTIONS_MAX_SIZE = 16384,
+    OPTIONS_MAX_FILES = 16
+};
 
 struct extent {
     int width, height; /* pixels */
@@ -55,6 +61,7 @@ struct options {
     /* job; what the recipe has no use for is of no account */
     int recipe; /* enum recipe_kind */
     struct extent size;
+    bool size_given, preprocess_given;
     int steps;
     double factor;
     int epochs;
