@@ -99,15 +99,16 @@ static int open_site(const char *folder, struct gallery *gallery, struct error *
     return STATUS_OK;
 }
 
-/* --names, a name for each atlas. */
+/* --titles, a name for each atlas. */
 static int split_names(const char *names, struct gallery *gallery, struct error *error) {
     const char *at = names;
     for (int i = 0; i < gallery->count; i++) {
         int length = (int)strcspn(at, ",");
         bool last = i == gallery->count - 1;
         if (!length || (at[length] == ',') == last)
-            return error_set(error, STATUS_USAGE, "--names %s: not a name for each of %d atlases; give %d, with commas",
-                             names, gallery->count, gallery->count);
+            return error_set(error, STATUS_USAGE,
+                             "--titles %s: not a name for each of %d atlases; give %d, with commas", names,
+                             gallery->count, gallery->count);
         text_append(&gallery->text[i], "%.*s", length, at);
         at += length + 1;
     }
@@ -147,7 +148,7 @@ static int make_gallery(const struct options *options, struct gallery *gallery, 
         status = gallery_compare_kernels(&options->gallery_weights, gallery->digest, gallery->count,
                                          &gallery->comparisons, error);
     if (!status)
-        status = name_atlases(options->names, gallery, error);
+        status = name_atlases(options->titles, gallery, error);
     if (!status)
         status = open_site(options->out, gallery, error);
     if (status)

@@ -30,7 +30,7 @@
 
 const struct row option_rows[OPTION_ROWS] = {
     {"weights", 0, TYPE_TEXT, GROUP_FILES, RENDER | PLAN | EXAMPLES, FIELD(weights), "FILE", NONE, 0, 0,
-     "the network: a Keras HDF5 file; rank 0 reads it"},
+     "the network, as Keras saved it; rank 0 reads it"},
     {"out", 0, TYPE_TEXT, GROUP_FILES, RENDER | PLAN | STITCH | EXAMPLES, FIELD(out), "DIR", NONE, 0, 0,
      "the atlas, a folder; plan times its disk"},
     {"config", 0, TYPE_TEXT, GROUP_FILES, RENDER | PLAN | INSPECT | EXAMPLES, FIELD(config), "FILE.json", NONE, 0, 0,
@@ -130,12 +130,14 @@ const struct row option_rows[OPTION_ROWS] = {
      BOTH("caffe"), 0, 0, "how it is given"},
     {"out", 0, TYPE_TEXT, GROUP_GALLERY, GALLERY, FIELD(out), "SITE", NONE, 0, 0,
      "the folder of the page, which shows the atlases' own files: they must stay where they are, seen from it"},
-    {"names", 0, TYPE_TEXT, GROUP_GALLERY, GALLERY, FIELD(names), "A,B,...", NONE, 0, 0,
+    {"titles", 0, TYPE_TEXT, GROUP_GALLERY, GALLERY, FIELD(titles), "A,B,...", NONE, 0, 0,
      "what the page calls the atlases, in their order (default: as their folders)"},
     {"weights", 0, TYPE_FILES, GROUP_GALLERY, GALLERY, FIELD(gallery_weights), "FILE", NONE, 0, 0,
      "weights of an atlas, told by their digest; given for two atlases or more, also compares their kernels"},
     {"size", 0, TYPE_SIZE, GROUP_INSPECT, INSPECT, FIELD(map_size), "W[xH]", NONE, 1, OPTIONS_MAX_SIZE,
      "pixels for which the maps are told (default: the network's own size, or 224)"},
+    {"names", 0, TYPE_FLAG, GROUP_INSPECT, INSPECT, FIELD(names), NULL, NONE, 0, 0,
+     "print the names of the layers that render draws, and nothing else"},
     {"help", 'h', TYPE_FLAG, GROUP_OTHER, RENDER | PLAN | INSPECT | STITCH | EXAMPLES | GALLERY, FIELD(help), NULL,
      NONE, 0, 0, "print this and exit"},
 };
@@ -341,7 +343,7 @@ static int check_complete(enum command command, int argc, char **argv, struct op
     if (status)
         return status;
     if (needs_weights(command) && !options->weights)
-        return error_set(error, STATUS_USAGE, "%s: --weights FILE is missing; give a Keras HDF5 file of a VGG network",
+        return error_set(error, STATUS_USAGE, "%s: --weights FILE is missing; give a file that Keras saved",
                          option_commands[command].name);
     if (needs_out(command) && !options->out)
         return error_set(error, STATUS_USAGE, "%s: --out %s is missing; give the folder of the %s",

@@ -104,7 +104,7 @@ async function startGallery({ atlases, kernels }) {
 
 window.filteratlas = {
   atlas(data) {
-    if (document.currentScript.id !== "data") return deliver(data);
+    if (document.currentScript.getAttribute("src") !== "page/atlas.js") return deliver(data); /* one of a gallery's */
     Object.assign(site, { atlases: [makeAtlas(data, "", "")], viewer: data.viewer });
     site.title = site.atlases[0].network;
     start();

@@ -24,7 +24,7 @@ check "without weights it compares no kernels" test "$(cosines 1 block1_conv1)" 
 mkdir -p deep/er
 check "a gallery elsewhere" "$FILTERATLAS" gallery -q --out deep/er/site "atlas one" seed
 check "leads to the same atlases" test -e "deep/er/site/$(sed -n 's/.*"name": "seed", "folder": "\(.*\)"}.*/\1/p' deep/er/site/page/atlas.js)page/atlas.js"
-check "names of one's own" "${gallery[@]}" -q --names 'before,after "it"' "atlas one" "atlas same"
+check "names of one's own" "${gallery[@]}" -q --titles 'before,after "it"' "atlas one" "atlas same"
 check "stand on the page" grep -q '"name": "after .u0022it.u0022"' $data
 
 check "kernels compared, files in any order" "${gallery[@]}" --weights same.h5 --weights one.h5 "atlas one" "atlas same"
@@ -48,6 +48,6 @@ expect "a page of somebody's own" 2 'another index.html' "$FILTERATLAS" gallery 
 check "is left alone" grep -q mine own/index.html
 expect "weights of none of the atlases" 2 'none of the atlases' "${gallery[@]}" --weights wide.h5 "atlas one" seed
 expect "weights of one network alone" 2 'no other weights' "${gallery[@]}" --weights one.h5 "atlas one" "atlas other"
-expect "too few names" 2 'each of 2' "${gallery[@]}" --names one "atlas one" seed
+expect "too few names" 2 'each of 2' "${gallery[@]}" --titles one "atlas one" seed
 rm -r "atlas other/page"
 expect "an atlas without a page" 2 'run filteratlas stitch' "${gallery[@]}" "atlas one" "atlas other"

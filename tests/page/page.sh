@@ -37,5 +37,5 @@ tuned="$TEMPORARY/a #2 tuned%"
 job=(--weights "$TEMPORARY/tuned.h5" --size 128 --upscaling-steps 2 --epochs 3 --out "$tuned" -q)
 check "render: another network's last layer, and one that the other lacks" "$FILTERATLAS" render "${job[@]}" --layers 'block5_conv[23]' --filters 0:40
 check "its examples" "$FILTERATLAS" examples --weights "$TEMPORARY/tuned.h5" --images "$TEMPORARY/photos" --short 72 --crop 64 --layers block5_conv3 --out "$tuned" -q
-check "gallery" "$FILTERATLAS" gallery --out "$TEMPORARY/gallery" --names "before,after" --weights "$HERE/jobs/demo/demo_weights.h5" --weights "$TEMPORARY/tuned.h5" -q "$atlas" "$tuned"
+check "gallery" "$FILTERATLAS" gallery --out "$TEMPORARY/gallery" --titles "before,after" --weights "$HERE/jobs/demo/demo_weights.h5" --weights "$TEMPORARY/tuned.h5" -q "$atlas" "$tuned"
 FILTERATLAS_MODULES=$modules timeout 300 node "$HERE/tests/page/gallery.mjs" "$browser" "$TEMPORARY/gallery" "before=$atlas" "after=$tuned" || failed=1
