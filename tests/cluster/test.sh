@@ -210,12 +210,13 @@ preempted() {
     complete preempted "$job" job
 }
 
+seen() { (cd "$1" && find examples examples.csv -type f ! -name '.*' -exec sha256sum {} + | sort -k2); }
+same_examples() { diff <(seen "$SHARED/$1") <(seen "$SHARED/looked") && grep -q '^block5_conv3,' "$SHARED/$1/examples.csv"; }
+
 # The images that excite every filter most: over both nodes, and with a stop on the way.
 examples() {
     local small=(--short 144 --crop 128 --top 2 --layers 'block5_conv[13]')
     export IMAGES=$SHARED/photos
-    seen() { (cd "$1" && find examples examples.csv -type f ! -name '.*' -exec sha256sum {} + | sort -k2); }
-    same_examples() { diff <(seen "$SHARED/$1") <(seen "$SHARED/looked") && grep -q '^block5_conv3,' "$SHARED/$1/examples.csv"; }
     "$BUILD/tests/make_images" "$IMAGES" 200
     check "examples: one rank looks at all images undisturbed" "$FILTERATLAS" examples --weights "$WEIGHTS" --images "$IMAGES" --out "$SHARED/looked" -q "${small[@]}"
     submit examples --ntasks=4 --nodes=2 -- jobs/examples.sbatch "${small[@]}"
