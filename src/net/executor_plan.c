@@ -111,13 +111,15 @@ static int pictures_together(const struct executor *e, const struct plan *plan, 
 
 static int moment_back(const struct plan *plan, int step) { return 2 * plan->target - step; }
 
+static size_t round_up(size_t bytes) { return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT; }
+
 /* A buffer that is used from a moment to another; for one picture at a time if that is within the steps before the cut,
  * on the way forward or on the way back. All others last through the whole of these, since those steps come once for
  * each picture. */
 static void use_buffer(const struct plan *plan, struct buffer *b, size_t bytes, int from, int to) {
     int first_single_back = moment_back(plan, plan->cut - 1), end = 2 * plan->target;
     bool single = plan->cut > plan->target || to < plan->cut || from >= first_single_back;
-    *b = (struct buffer){.bytes = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT, .joint = !single};
+    *b = (struct buffer){.bytes = bytes, .joint = !single};
     b->from = !single && from < plan->cut ? 0 : from;
     b->to = !single && to >= first_single_back ? end : to;
 }
@@ -195,14 +197,15 @@ static void use_scratch(const struct executor *e, struct plan *plan) {
     }
     struct map map = plan_target_map(e, plan);
     size_t z = 2 * (size_t)map.height * (size_t)map.width;
-    plan->scratch = (struct buffer){.bytes = (most * sizeof(float) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT};
-    plan->z = (struct buffer){.bytes = (z * sizeof(float) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT};
+    plan->scratch = (struct buffer){.bytes = round_up(most * sizeof(float))};
+    plan->z = (struct buffer){.bytes = round_up(z * sizeof(float))};
 }
 
 /* --- Where they stand */
 
+/* Pictures stand close together, for operations take several as one. */
 static size_t bytes_of(const struct plan *plan, const struct buffer *b) {
-    return b->joint ? b->bytes * (size_t)plan->together : b->bytes;
+    return round_up(b->joint ? b->bytes * (size_t)plan->together : b->bytes);
 }
 
 static int compare_buffers(const void *a, const void *b) {
