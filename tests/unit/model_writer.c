@@ -154,7 +154,7 @@ struct model *model_make(const struct model_recipe *recipe) {
     return model;
 }
 
-void model_free(struct model *model) {
+void model_release(struct model *model) {
     for (int l = 0; l < model->layers; l++)
         for (int w = 0; w < model->layer[l].weights; w++)
             free(model->layer[l].weight[w].value);

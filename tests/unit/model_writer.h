@@ -44,7 +44,7 @@ struct model_recipe {
 };
 
 struct model *model_make(const struct model_recipe *recipe);
-void model_free(struct model *model);
+void model_release(struct model *model);
 
 struct model_layer *model_find(struct model *model, const char *name);
 struct model_layer *model_insert(struct model *model, int place, const char *class_name, const char *name,

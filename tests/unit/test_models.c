@@ -121,7 +121,7 @@ static void models_that_are_a_vgg_are_read(void **state) {
         assert_plain(file, NULL, model, cases[i].what);
         write_model(file, model, model_sequential(model, true));
         assert_plain(file, NULL, model, cases[i].what);
-        model_free(model);
+        model_release(model);
     }
 }
 
@@ -180,7 +180,7 @@ static void models_that_are_no_vgg_are_never_taken_for_one(void **state) {
         assert_other(file, cases[i].culprit, cases[i].is, cases[i].what);
         write_model(file, model, model_sequential(model, i % 2));
         assert_other(file, cases[i].culprit, cases[i].is, cases[i].what);
-        model_free(model);
+        model_release(model);
     }
 }
 
@@ -192,7 +192,7 @@ static void shortcuts_are_seen(void **state) {
     model_insert(model, place, "Add", "add", "");
     write_model(file, model, model_functional(model, "add", "block1_conv1"));
     assert_other(file, "add (Add)", is_sum, "shortcut");
-    model_free(model);
+    model_release(model);
 }
 
 /* Normalisation goes into the convolution in front of it, where only ReLU follows. */
@@ -220,7 +220,7 @@ static void normalised_vggs_are_folded(void **state) {
     double bias = (conv->weight[1].value[1] - bn->weight[2].value[1]) * scale + bn->weight[1].value[1];
     assert_true(__builtin_fabs(weights_bias(&weights, 0)[1] - bias) < 1e-6);
     weights_free(&weights);
-    model_free(model);
+    model_release(model);
 }
 
 static void what_is_not_known_is_named(void **state) {
@@ -229,7 +229,7 @@ static void what_is_not_known_is_named(void **state) {
     struct model *model = model_make(&recipe);
     write_model(file, model, model_functional(model, NULL, NULL));
     assert_refused(file, NULL, "lambda_0 (Lambda) is not computed here, and block1_conv1 (Conv2D)", "Lambda in front");
-    model_free(model);
+    model_release(model);
     recipe = (struct model_recipe){.top = true};
     model = model_make(&recipe);
     model_insert(model, model->layers - 1, "MyAttention", "attention", "");
@@ -240,7 +240,7 @@ static void what_is_not_known_is_named(void **state) {
     assert_int_equal(model_file_read(file, NULL, false, &read, &error), STATUS_OK);
     assert_string_equal(read.graph.left_out, "attention (MyAttention)");
     graph_free(&read.graph);
-    model_free(model);
+    model_release(model);
 }
 
 /* --- Descriptions that are wrong --------------------------------------------------------------------------------- */
@@ -278,7 +278,7 @@ static void descriptions_that_make_no_sense_are_refused(void **state) {
         write_model(file, model, strdup(cases[i].text));
         assert_refused(file, NULL, cases[i].culprit, cases[i].text);
     }
-    model_free(model);
+    model_release(model);
 }
 
 static void depth_without_end_is_refused(void **state) {
@@ -299,7 +299,7 @@ static void depth_without_end_is_refused(void **state) {
         size += (size_t)sprintf(models + size, "]}");
     write_model(file, model, models);
     assert_refused(file, NULL, "too many models within models", "models");
-    model_free(model);
+    model_release(model);
 }
 
 static void absurd_numbers_are_refused(void **state) {
@@ -318,7 +318,7 @@ static void absurd_numbers_are_refused(void **state) {
         struct model *model = model_make(&recipe);
         write_model(file, model, model_functional(model, NULL, NULL));
         assert_refused(file, NULL, "block3_conv1 (Conv2D) can't be computed here", odd[i]);
-        model_free(model);
+        model_release(model);
     }
 }
 
@@ -328,7 +328,7 @@ static void weights_that_do_not_fit_the_description_are_refused(void **state) {
     struct model *model = model_make(&recipe);
     write_model(file, model, model_functional(model, NULL, NULL));
     assert_refused(file, NULL, "block3_conv1's kernel is of shape 3x3x6x8, but 3x3x6x7", "other filters");
-    model_free(model);
+    model_release(model);
 }
 
 /* --- Weights alone: nested, trainable layers first ---------------------------------------------------------------- */
@@ -353,7 +353,7 @@ static void frozen_layers_keep_their_places(void **state) {
         model_put_nested(id, "", model, cases[i].prefix, cases[i].from, cases[i].to, cases[i].limit);
         model_close(id);
         assert_plain(file, NULL, model, cases[i].what);
-        model_free(model);
+        model_release(model);
     }
 }
 
@@ -371,7 +371,7 @@ static void a_model_as_a_layer_is_read_by_names(void **state) {
     assert_plain(file, NULL, model, "nested and frozen, saved whole");
     free(inner);
     free(outer);
-    model_free(model);
+    model_release(model);
 }
 
 /* Layers that differ by their models only: "x" and, in a model within that of the first, "x". */
@@ -418,7 +418,7 @@ static void layers_of_one_name_are_told_apart(void **state) {
     assert_string_equal(read.graph.node[3].name, "vgg16/inner/x");
     free(numbers);
     graph_free(&read.graph);
-    model_free(model);
+    model_release(model);
 }
 
 static void models_used_several_times_are_refused(void **state) {
@@ -436,7 +436,7 @@ static void models_used_several_times_are_refused(void **state) {
     model_put_nested(id, "/model_weights", model, "", 0, 99, 0);
     model_close(id);
     assert_refused(file, NULL, "vgg16 (Sequential) is a model used 2 times as a layer", "used twice");
-    model_free(model);
+    model_release(model);
 }
 
 static void orders_that_nothing_tells_are_refused(void **state) {
@@ -447,7 +447,7 @@ static void orders_that_nothing_tells_are_refused(void **state) {
     model_put_nested(id, "", model, "", 10, 12, 0);
     model_close(id);
     assert_refused(file, NULL, "doesn't tell where its poolings are", "equal widths");
-    model_free(model);
+    model_release(model);
 }
 
 /* --- Weights alone: what else is listed --------------------------------------------------------------------------- */
@@ -484,7 +484,7 @@ static void weights_alone_that_may_be_another_network_are_refused(void **state) 
         struct model *model = model_make(&listed[i].recipe);
         write_listed(model);
         assert_refused(file, NULL, listed[i].culprit, listed[i].what);
-        model_free(model);
+        model_release(model);
     }
 }
 
@@ -507,7 +507,7 @@ static void counted_weights_that_may_be_another_network_are_refused(void **state
         struct model *model = model_make(&counted[i].recipe);
         write_counted(model, "layers", 1, counted[i].named);
         assert_refused(file, NULL, counted[i].culprit, counted[i].what);
-        model_free(model);
+        model_release(model);
     }
 }
 
@@ -521,7 +521,7 @@ static void heads_are_passed_over(void **state) {
             struct model *model = model_make(&recipe);
             write_listed(model);
             assert_plain(file, NULL, model, "a head");
-            model_free(model);
+            model_release(model);
         }
 }
 
@@ -546,7 +546,7 @@ static void plain_weights_are_read(void **state) {
             model_close(id);
             assert_plain(file, NULL, model, cases[i].what);
         }
-        model_free(model);
+        model_release(model);
     }
 }
 
@@ -567,7 +567,7 @@ static void names_of_weights_are_free(void **state) {
         assert_plain(file, NULL, model, "short names");
         write_model(file, model, model_functional(model, NULL, NULL));
         assert_plain(file, NULL, model, "short names, with a description");
-        model_free(model);
+        model_release(model);
     }
 }
 
@@ -584,7 +584,7 @@ static void names_too_long_are_said_to_be(void **state) {
     model_close(id);
     assert_refused(file, NULL, "has 3000 letters", "long names");
     free(name);
-    model_free(model);
+    model_release(model);
 }
 
 /* --- Weights alone: counted groups -------------------------------------------------------------------------------- */
@@ -622,7 +622,7 @@ static void every_counted_layout_is_read(void **state) {
         if (!strstr(cases[i].root, "/"))
             assert_plain(file, "config.json", model, cases[i].what);
     }
-    model_free(model);
+    model_release(model);
 }
 
 /* Classes of the user's own: the attribute `name` tells the order, or nothing does. */
@@ -643,7 +643,7 @@ static void own_classes_are_told_by_their_names(void **state) {
     assert_plain(file, NULL, model, "own classes");
     write_counted(model, "", 1, false);
     assert_refused(file, NULL, "holds no Keras weights", "attributes of a class of one's own");
-    model_free(model);
+    model_release(model);
 }
 
 /* A convolution before the sub-model, in a container of its own. */
@@ -656,8 +656,8 @@ static void the_largest_container_is_the_network(void **state) {
     model_put_counted(id, "layers", "/", before, 1, true, MODEL_FLOAT);
     model_close(id);
     assert_plain(file, NULL, model, "a stem");
-    model_free(model);
-    model_free(before);
+    model_release(model);
+    model_release(before);
 }
 
 /* --- Old and odd -------------------------------------------------------------------------------------------------- */
@@ -706,7 +706,7 @@ static void files_of_the_first_keras_are_read(void **state) {
         }
         model_close(id);
         assert_plain(file, NULL, model, "nb_layers");
-        model_free(model);
+        model_release(model);
     }
 }
 
@@ -732,8 +732,8 @@ static void kernels_are_turned_as_the_backend_says(void **state) {
             model_put_text(id, "/", "backend", cases[i].backend);
         model_close(id);
         assert_plain(file, NULL, model, "turned");
-        model_free(stored);
-        model_free(model);
+        model_release(stored);
+        model_release(model);
     }
 }
 
@@ -754,8 +754,8 @@ static void kernels_of_theano_are_flipped(void **state) {
     model_put_text(id, "/", "backend", "theano");
     model_close(id);
     assert_plain(file, NULL, model, "Theano");
-    model_free(stored);
-    model_free(model);
+    model_release(stored);
+    model_release(model);
 }
 
 static void numbers_of_every_kind_are_read_or_named(void **state) {
@@ -797,7 +797,7 @@ static void numbers_of_every_kind_are_read_or_named(void **state) {
             else
                 assert_plain(file, NULL, model, "numbers");
         }
-    model_free(model);
+    model_release(model);
 }
 
 /* --- A description beside the weights ----------------------------------------------------------------------------- */
@@ -826,7 +826,7 @@ static void a_description_beside_the_weights_tells_the_network(void **state) {
     graph_free(&read.graph);
     assert_int_equal(model_file_read(file, "none.json", false, &read, &error), STATUS_USAGE);
     assert_message(&error, "none.json", "No such file", "no such description");
-    model_free(model);
+    model_release(model);
 }
 
 int main(void) {
