@@ -109,9 +109,9 @@ static int pictures_together(const struct executor *e, const struct plan *plan, 
 
 /* --- When each buffer is used */
 
-static int moment_back(const struct plan *plan, int step) { return 2 * plan->target - step; }
+static size_t aligned(size_t bytes) { return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT; }
 
-static size_t round_up(size_t bytes) { return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT; }
+static int moment_back(const struct plan *plan, int step) { return 2 * plan->target - step; }
 
 /* A buffer that is used from a moment to another; for one picture at a time if that is within the steps before the cut,
  * on the way forward or on the way back. All others last through the whole of these, since those steps come once for
@@ -197,15 +197,15 @@ static void use_scratch(const struct executor *e, struct plan *plan) {
     }
     struct map map = plan_target_map(e, plan);
     size_t z = 2 * (size_t)map.height * (size_t)map.width;
-    plan->scratch = (struct buffer){.bytes = round_up(most * sizeof(float))};
-    plan->z = (struct buffer){.bytes = round_up(z * sizeof(float))};
+    plan->scratch = (struct buffer){.bytes = aligned(most * sizeof(float))};
+    plan->z = (struct buffer){.bytes = aligned(z * sizeof(float))};
 }
 
 /* --- Where they stand */
 
-/* Pictures stand close together, for operations take several as one. */
+/* Pictures stand close to each other, as operations on several take them. */
 static size_t bytes_of(const struct plan *plan, const struct buffer *b) {
-    return round_up(b->joint ? b->bytes * (size_t)plan->together : b->bytes);
+    return aligned(b->joint ? b->bytes * (size_t)plan->together : b->bytes);
 }
 
 static int compare_buffers(const void *a, const void *b) {
