@@ -124,7 +124,7 @@ $(BUILD)/tests/make_weights: $(BUILD)/tests/unit/make_weights.o $(BUILD)/tests/u
 	$(call say,LINK,$@)
 	$(Q)$(COMPILE) $(ALL_CFLAGS) -o $@ $^ $(LIBS)
 
-$(BUILD)/tests/make_images: $(BUILD)/tests/unit/make_images.o $(BUILD)/tests/unit/image_writer.o
+$(BUILD)/tests/make_images: $(BUILD)/tests/unit/make_images.o $(BUILD)/tests/unit/image_writer.o $(BUILD)/libserial.a
 	$(call say,LINK,$@)
 	$(Q)$(COMPILE) $(ALL_CFLAGS) -o $@ $^ $(LIBS)
 
@@ -132,7 +132,7 @@ $(BUILD)/tests/png_pixels: $(BUILD)/tests/unit/png_pixels.o $(BUILD)/libserial.a
 	$(call say,LINK,$@)
 	$(Q)$(COMPILE) $(ALL_CFLAGS) -o $@ $^ $(LIBS)
 
-$(addprefix $(BUILD)/tests/,make_atlas page_time read_back mutate_models): $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(BUILD)/libserial.a
+$(addprefix $(BUILD)/tests/,make_atlas page_time read_back mutate_models peak_memory): $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(BUILD)/libserial.a
 	$(call say,LINK,$@)
 	$(Q)$(COMPILE) $(ALL_CFLAGS) -o $@ $^ $(LIBS)
 
@@ -160,7 +160,7 @@ $(BUILD)/tests/sim/mutant.o: $(BUILD)/tests/sim/mutant.c
 	$(Q)$(COMPILE) $(ALL_CFLAGS) -c -o $@ $<
 
 tests: $(BUILD)/filteratlas $(TESTS) $(BUILD)/tests/make_weights $(BUILD)/tests/make_images $(BUILD)/tests/mutate_models $(BUILD)/tests/png_pixels $(BUILD)/tests/make_atlas $(BUILD)/tests/page_time \
-	$(BUILD)/tests/read_back $(BUILD)/tests/faults.so $(BUILD)/tests/sim/sim
+	$(BUILD)/tests/read_back $(BUILD)/tests/peak_memory $(BUILD)/tests/faults.so $(BUILD)/tests/sim/sim
 
 # oneDNN 2 has no pkg-config file.
 BENCH_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out %/write_live_weights.c %/resnet.c,$(wildcard tests/bench/*.c)))

@@ -26,11 +26,12 @@ launcher_here() {
     esac
 }
 
-# launcher_in_slurm RANKS: the same on the nodes of a Slurm job, which the launcher finds in Slurm's variables.
+# launcher_in_slurm RANKS: the same on the nodes of a Slurm job, which the launcher finds in Slurm's variables. By slots, since
+# Open MPI 5.0.7 told to map by cores leaves all but the first host empty.
 launcher_in_slurm() {
     launch=("${MPIRUN:-mpirun}" -n "$1")
     case $(launcher_kind) in
-    openmpi*) launch+=(--map-by core --bind-to core:overload-allowed) ;;
+    openmpi*) launch+=(--map-by slot --bind-to core:overload-allowed) ;;
     hydra) launch+=(-bind-to core) ;;
     esac
 }
@@ -67,7 +68,7 @@ launcher_on_hosts() {
         launch+=(-hosts "$(paste -sd , <<<"$hosts")" -n "$ranks" -bind-to core)
         ;;
     *)
-        launch+=(--hostfile "$hostfile" ${ranks:+-n "$ranks"} --map-by core --bind-to core:overload-allowed)
+        launch+=(--hostfile "$hostfile" ${ranks:+-n "$ranks"} --map-by slot --bind-to core:overload-allowed)
         while [ $# -gt 0 ]; do launch+=(-x "$1"); shift; done
         ;;
     esac

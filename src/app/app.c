@@ -70,7 +70,8 @@ int app_run(int argc, char **argv) {
         {"--man", options_manual},                /* these two for make install */
         {"--bash-completion", options_completion},
     };
-    static int (*const run[COMMANDS])(int, char **) = {app_render, app_plan, app_inspect, app_stitch, app_examples};
+    static int (*const run[COMMANDS])(int, char **) = {app_render, app_plan,     app_inspect,
+                                                       app_stitch, app_examples, app_gallery};
     signal(SIGXFSZ, SIG_IGN); /* a file that grows beyond ulimit -f is an error like a full disk, with EFBIG */
     if (argc < 2)
         return print_text(options_help), STATUS_USAGE;

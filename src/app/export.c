@@ -65,13 +65,17 @@ static void print_line(const struct store *store, const struct store_layer *laye
 int export_atlas(const struct store *store, const struct store_job *job, const struct store_layer *layers, int count,
                  bool quiet, const struct interrupt *interrupt, struct error *error) {
     int width, height, many = OWN_ATTRIBUTES + job->count;
+    struct examples examples = {0};
     struct hdf5_attribute *attributes = calloc((size_t)many, sizeof *attributes);
     if (!attributes)
         return error_memory(error, many * (double)sizeof *attributes, "atlas.h5");
     fill_attributes(store, job, attributes);
     int status = find_size(store, job, &width, &height, error);
     if (!status)
-        status = hdf5_atlas_write(store, layers, count, width, height, attributes, many, interrupt, error);
+        status = examples_read(store->folder, &examples, error);
+    if (!status)
+        status = hdf5_atlas_write(store, layers, count, width, height, &examples, attributes, many, interrupt, error);
+    examples_free(&examples);
     free(attributes);
     if (!status && !quiet)
         print_line(store, layers, count);

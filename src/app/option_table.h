@@ -20,7 +20,8 @@ enum type {
     TYPE_RANKS,
     TYPE_TIME,
     TYPE_DEAD,
-    TYPE_JITTER
+    TYPE_JITTER,
+    TYPE_FILES
 };
 
 /* GROUP_RECIPE and GROUP_MORE hold job options that job.txt names only where they are not at their default. */
@@ -34,6 +35,7 @@ enum group {
     GROUP_PLAN,
     GROUP_MOSAIC,
     GROUP_EXAMPLES,
+    GROUP_GALLERY,
     GROUP_INSPECT,
     GROUP_OTHER
 };
@@ -56,7 +58,7 @@ struct option_command {
     const char *name, *usage, *purpose;
 };
 
-enum { OPTION_ROWS = 53, OPTION_ALLOWED_SIZE = 160 };
+enum { OPTION_ROWS = 56, OPTION_ALLOWED_SIZE = 160 };
 extern const struct row option_rows[OPTION_ROWS];
 extern const struct option_command option_commands[COMMANDS];
 extern const char *const option_groups[]; /* [enum group] titles */

@@ -126,6 +126,13 @@ static bool parse_jitter(const struct row *row, const char *text, int *pixels) {
     return true;
 }
 
+static bool append_file(const char *text, struct files *files) {
+    if (!*text || files->count == OPTIONS_MAX_FILES)
+        return false;
+    files->file[files->count++] = text;
+    return true;
+}
+
 bool option_of_recipe(const struct row *row, int recipe) { return row->standard[recipe] || !row->standard[!recipe]; }
 
 void option_format_standard(const struct row *row, struct text *text) {
@@ -167,6 +174,8 @@ bool option_parse_value(const struct row *row, const char *text, struct options 
         return parse_dead(row, text, field);
     case TYPE_JITTER:
         return parse_jitter(row, text, field);
+    case TYPE_FILES:
+        return append_file(text, field);
     }
     return false;
 }
@@ -204,6 +213,9 @@ void option_describe_allowed(const struct row *row, char *text, size_t size) {
         break;
     case TYPE_JITTER:
         snprintf(text, size, "give all, or a whole number from %.0f to %.0f", row->least, row->most);
+        break;
+    case TYPE_FILES:
+        snprintf(text, size, "give %s, %d of them at most", row->argument, OPTIONS_MAX_FILES);
         break;
     case TYPE_FLAG:
     case TYPE_TEXT:

@@ -15,6 +15,7 @@
 #define INSPECT (1u << COMMAND_INSPECT)
 #define STITCH (1u << COMMAND_STITCH)
 #define EXAMPLES (1u << COMMAND_EXAMPLES)
+#define GALLERY (1u << COMMAND_GALLERY)
 
 #define FIELD(name) offsetof(struct options, name)
 
@@ -100,7 +101,7 @@ const struct row option_rows[OPTION_ROWS] = {
      "weights and tables per rank, not per node"},
     {"mixed-kernels", 0, TYPE_FLAG, GROUP_RUN, RENDER, FIELD(mixed_kernels), NULL, NONE, 0, 0,
      "draw on processors of another kind, too"},
-    {"quiet", 'q', TYPE_FLAG, GROUP_RUN, RENDER | STITCH | EXAMPLES, FIELD(quiet), NULL, NONE, 0, 0,
+    {"quiet", 'q', TYPE_FLAG, GROUP_RUN, RENDER | STITCH | EXAMPLES | GALLERY, FIELD(quiet), NULL, NONE, 0, 0,
      "print nothing but errors"},
     {"verbose", 'v', TYPE_FLAG, GROUP_RUN, RENDER, FIELD(verbose), NULL, NONE, 0, 0, "a line for every filter"},
     {"ranks", 0, TYPE_RANKS, GROUP_PLAN, PLAN, FIELD(ranks), "N[,M...]", BOTH("1"), 1, 1000000,
@@ -127,12 +128,18 @@ const struct row option_rows[OPTION_ROWS] = {
      "pixels of the square in its middle that the network is given"},
     {"preprocess", 0, TYPE_CHOICE, GROUP_EXAMPLES, EXAMPLES, FIELD(image_preprocess), "caffe|tf|torch|unit|none",
      BOTH("caffe"), 0, 0, "how it is given"},
+    {"out", 0, TYPE_TEXT, GROUP_GALLERY, GALLERY, FIELD(out), "SITE", NONE, 0, 0,
+     "the folder of the page, which shows the atlases' own files: they must stay where they are, seen from it"},
+    {"titles", 0, TYPE_TEXT, GROUP_GALLERY, GALLERY, FIELD(titles), "A,B,...", NONE, 0, 0,
+     "what the page calls the atlases, in their order (default: as their folders)"},
+    {"weights", 0, TYPE_FILES, GROUP_GALLERY, GALLERY, FIELD(gallery_weights), "FILE", NONE, 0, 0,
+     "weights of an atlas, told by their digest; given for two atlases or more, also compares their kernels"},
     {"size", 0, TYPE_SIZE, GROUP_INSPECT, INSPECT, FIELD(map_size), "W[xH]", NONE, 1, OPTIONS_MAX_SIZE,
      "pixels for which the maps are told (default: the network's own size, or 224)"},
     {"names", 0, TYPE_FLAG, GROUP_INSPECT, INSPECT, FIELD(names_only), NULL, NONE, 0, 0,
      "print the names of the layers that render draws, and nothing else"},
-    {"help", 'h', TYPE_FLAG, GROUP_OTHER, RENDER | PLAN | INSPECT | STITCH | EXAMPLES, FIELD(help), NULL, NONE, 0, 0,
-     "print this and exit"},
+    {"help", 'h', TYPE_FLAG, GROUP_OTHER, RENDER | PLAN | INSPECT | STITCH | EXAMPLES | GALLERY, FIELD(help), NULL,
+     NONE, 0, 0, "print this and exit"},
 };
 
 _Static_assert(sizeof option_rows / sizeof *option_rows == OPTION_ROWS, "OPTION_ROWS counts the rows");
@@ -149,6 +156,8 @@ const struct option_command option_commands[COMMANDS] = {
     {"examples", "examples --weights FILE --images DIR --out DIR [options]",
      "Finds the images that excite every filter most, under mpirun or srun or alone, and\n"
      "shows them in the atlas. The same command again goes on; more images add to it."},
+    {"gallery", "gallery --out SITE DIR DIR... [options]",
+     "Makes a page that shows two or more atlases side by side, filter by filter."},
 };
 
 int options_command(const char *name) {
@@ -289,7 +298,8 @@ static bool needs_weights(enum command command) {
 }
 
 static bool needs_out(enum command command) {
-    return command == COMMAND_RENDER || command == COMMAND_STITCH || command == COMMAND_EXAMPLES;
+    return command == COMMAND_RENDER || command == COMMAND_STITCH || command == COMMAND_EXAMPLES ||
+           command == COMMAND_GALLERY;
 }
 
 static int surplus_argument(enum command command, const struct options *options, const char *word,
@@ -310,20 +320,35 @@ static int surplus_argument(enum command command, const struct options *options,
                      word, own);
 }
 
-static int check_complete(enum command command, int argc, char **argv, struct options *options, struct error *error) {
-    int arguments = argc - optind, wanted = command == COMMAND_INSPECT;
-    if (arguments > wanted)
-        return surplus_argument(command, options, argv[optind + wanted], error);
-    if (arguments < wanted)
+/* inspect has one argument, gallery two or more, all else none. */
+static int check_arguments(enum command command, int argc, char **argv, struct options *options, struct error *error) {
+    int arguments = argc - optind, most = command == COMMAND_INSPECT;
+    if (command == COMMAND_GALLERY && arguments < 2)
+        return error_set(error, STATUS_USAGE, "gallery: DIR is missing; give the folders of two atlases or more");
+    if (command != COMMAND_GALLERY && arguments > most)
+        return surplus_argument(command, options, argv[optind + most], error);
+    if (arguments < most)
         return error_set(error, STATUS_USAGE, "inspect: FILE is missing; give the weights file");
     if (command == COMMAND_INSPECT)
         options->file = argv[optind];
+    if (command == COMMAND_GALLERY) {
+        options->atlases = argv + optind;
+        options->atlas_count = arguments;
+    }
+    return STATUS_OK;
+}
+
+static int check_complete(enum command command, int argc, char **argv, struct options *options, struct error *error) {
+    int status = check_arguments(command, argc, argv, options, error);
+    if (status)
+        return status;
     if (needs_weights(command) && !options->weights)
         return error_set(error, STATUS_USAGE, "%s: --weights FILE is missing; give a file that Keras saved",
                          option_commands[command].name);
     if (needs_out(command) && !options->out)
-        return error_set(error, STATUS_USAGE, "%s: --out DIR is missing; give the folder of the atlas",
-                         option_commands[command].name);
+        return error_set(error, STATUS_USAGE, "%s: --out %s is missing; give the folder of the %s",
+                         option_commands[command].name, command == COMMAND_GALLERY ? "SITE" : "DIR",
+                         command == COMMAND_GALLERY ? "page" : "atlas");
     if (command == COMMAND_EXAMPLES && !options->images)
         return error_set(error, STATUS_USAGE, "examples: --images DIR is missing; give a folder of JPEG and PNG files");
     if (command == COMMAND_EXAMPLES && options->crop > options->shorter)

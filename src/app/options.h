@@ -12,11 +12,25 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum command { COMMAND_RENDER, COMMAND_PLAN, COMMAND_INSPECT, COMMAND_STITCH, COMMAND_EXAMPLES, COMMANDS };
+enum command {
+    COMMAND_RENDER,
+    COMMAND_PLAN,
+    COMMAND_INSPECT,
+    COMMAND_STITCH,
+    COMMAND_EXAMPLES,
+    COMMAND_GALLERY,
+    COMMANDS
+};
 
 enum progress_style { PROGRESS_AUTO, PROGRESS_BAR, PROGRESS_LINES, PROGRESS_NONE };
 
-enum { OPTIONS_MAX_RANKS = 32, OPTIONS_JOB_ENTRIES = 32, OPTIONS_TIME_AUTO = -1, OPTIONS_MAX_SIZE = 16384 };
+enum {
+    OPTIONS_MAX_RANKS = 32,
+    OPTIONS_JOB_ENTRIES = 32,
+    OPTIONS_TIME_AUTO = -1,
+    OPTIONS_MAX_SIZE = 16384,
+    OPTIONS_MAX_FILES = 16
+};
 
 struct extent {
     int width, height; /* pixels */
@@ -25,6 +39,12 @@ struct extent {
 /* A half-open range of filters; last is -1 where none was given. */
 struct range {
     int first, last;
+};
+
+/* Values of an option that may be given several times. */
+struct files {
+    const char *file[OPTIONS_MAX_FILES];
+    int count;
 };
 
 /* What becomes of a filter that falls silent. */
@@ -84,6 +104,11 @@ struct options {
     int top;
     int shorter, crop;    /* pixels */
     int image_preprocess; /* enum preprocess */
+    /* gallery */
+    char *const *atlases; /* [atlas_count] its arguments */
+    int atlas_count;
+    const char *titles; /* NULL if not given */
+    struct files gallery_weights;
     bool help;
 };
 

@@ -59,7 +59,7 @@ static void append_values(struct text *text, const struct row *row) {
         text_append(text, "    --%s) _filteratlas_layers; return ;;\n", row->name);
     } else if (!strcmp(row->name, "out")) {
         text_append(text, "    --%s) compopt +o default -o dirnames 2>/dev/null; return ;;\n", row->name);
-    } else if (row->type == TYPE_TEXT) { /* a file, which bash knows how to complete */
+    } else if (row->type == TYPE_TEXT || row->type == TYPE_FILES) { /* a file, which bash knows how to complete */
         text_append(text, "    --%s) return ;;\n", row->name);
     }
 }
@@ -77,8 +77,8 @@ static void append_numbers(struct text *text) {
     const char *between = "    --";
     for (int r = 0; r < OPTION_ROWS; r++) {
         const struct row *row = &option_rows[r];
-        if (row->type == TYPE_FLAG || row->type == TYPE_TEXT || row->type == TYPE_CHOICE || row->type == TYPE_DEAD ||
-            row->type == TYPE_JITTER || is_repeated(r))
+        if (row->type == TYPE_FLAG || row->type == TYPE_TEXT || row->type == TYPE_FILES || row->type == TYPE_CHOICE ||
+            row->type == TYPE_DEAD || row->type == TYPE_JITTER || is_repeated(r))
             continue;
         text_append(text, "%s%s", between, row->name);
         between = " | --";

@@ -15,6 +15,7 @@ const char *const option_groups[] = {"Files",
                                      "Plan",
                                      "Mosaics",
                                      "Examples",
+                                     "Gallery",
                                      "Inspect",
                                      "Other"};
 

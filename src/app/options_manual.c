@@ -20,7 +20,8 @@ static const struct entry statuses[] = {
 };
 
 static const struct entry files[] = {
-    {"DIR/vgg_LAYER_NxN.png", "A mosaic per layer, the filter with the highest loss first; for other networks, NETWORK_LAYER_NxN.png."},
+    {"DIR/vgg_LAYER_NxN.png",
+     "A mosaic per layer, the filter with the highest loss first; for other networks, NETWORK_LAYER_NxN.png."},
     {"DIR/index.html", "The atlas to look at with a browser, from the disk; it needs DIR/page/ and DIR/filters/."},
     {"DIR/filters/LAYER/NNNN.png", "The picture of each live filter."},
     {"DIR/losses.csv",
@@ -29,6 +30,8 @@ static const struct entry files[] = {
     {"DIR/atlas.h5", "Pictures, losses and options in one HDF5 file, with --hdf5."},
     {"DIR/job.txt", "Every option that defines the pictures, and the weights' SHA-256."},
     {"DIR/units/", "The records of finished units of work, from which a run goes on."},
+    {"SITE/index.html",
+     "Atlases side by side, made by gallery; it shows their own files and holds none of their pictures."},
     {"DIR/stop", "Made by hand, lets a run finish its units in flight and end with status 75."},
 };
 
@@ -39,6 +42,7 @@ static const struct entry examples[] = {
      "The same by the Fourier recipe, in pictures that a person can read."},
     {"filteratlas plan --weights vgg16.h5 --ranks 64,256", "Says how long that would take on so many ranks."},
     {"filteratlas stitch --out atlas --layers 'block5_*' --grid 10", "Makes these layers' mosaics again, 10 by 10."},
+    {"filteratlas gallery --out both atlas legible", "Makes a page, both/index.html, with the two side by side."},
 };
 
 /* As roff wants it: hyphens that can be copied, no line that looks like a request. */
@@ -111,7 +115,7 @@ static void append_facts(struct text *text, const struct row *row) {
     }
     text_free(&standard);
     text_append(text, ".\n");
-    if (row->type == TYPE_FLAG || row->type == TYPE_TEXT || row->type == TYPE_CHOICE)
+    if (row->type == TYPE_FLAG || row->type == TYPE_TEXT || row->type == TYPE_FILES || row->type == TYPE_CHOICE)
         return;
     option_describe_allowed(row, allowed, sizeof allowed);
     text_append(text, "G"); /* of "give", the first word of all of them */

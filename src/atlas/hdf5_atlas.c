@@ -1,5 +1,6 @@
 #include "filteratlas/atlas/hdf5_atlas.h"
 
+#include "example_tables.h"
 #include "filteratlas/atlas/png_file.h"
 
 #include <errno.h>
@@ -20,6 +21,7 @@ struct atlas_file {
     char path[DURABLE_PATH_SIZE]; /* its final name */
     int width, height;
     uint8_t *picture; /* [height][width][3] */
+    const struct examples *examples;
     const struct interrupt *interrupt;
 };
 
@@ -50,10 +52,15 @@ static bool put_attribute(hid_t object, const char *name, hid_t type, hid_t spac
 }
 
 /* Of variable length, which h5py reads as str: of fixed length it would be bytes. */
-static bool put_text(hid_t object, const char *name, const char *value) {
+static hid_t text_type(void) {
     hid_t type = H5Tcopy(H5T_C_S1);
     H5Tset_size(type, H5T_VARIABLE);
     H5Tset_cset(type, H5T_CSET_UTF8);
+    return type;
+}
+
+static bool put_text(hid_t object, const char *name, const char *value) {
+    hid_t type = text_type();
     bool good = put_attribute(object, name, type, H5Screate(H5S_SCALAR), &value);
     H5Tclose(type);
     return good;
@@ -95,15 +102,26 @@ static bool put_value(hid_t object, const struct hdf5_attribute *attribute) {
 
 /* Rows that are not pictures -------------------------------------------------------------------------------------- */
 
-static bool put_rows(hid_t group, const char *name, hid_t type, int count, const void *rows) {
-    hid_t space = H5Screate_simple(1, (hsize_t[]){(hsize_t)count}, NULL), properties = timeless(H5P_DATASET_CREATE);
+/* A dataset of `count` rows; of `columns` columns, but for 0, which gives it one dimension. */
+static hid_t create_rows(hid_t group, const char *name, hid_t type, int count, int columns) {
+    const hsize_t extent[] = {(hsize_t)count, (hsize_t)columns};
+    hid_t space = H5Screate_simple(columns ? 2 : 1, extent, NULL), properties = timeless(H5P_DATASET_CREATE);
     hid_t id = H5Dcreate2(group, name, type, space, H5P_DEFAULT, properties, H5P_DEFAULT);
+    H5Pclose(properties);
+    H5Sclose(space);
+    return id;
+}
+
+static bool put_table(hid_t group, const char *name, hid_t type, int count, int columns, const void *rows) {
+    hid_t id = create_rows(group, name, type, count, columns);
     bool good = id >= 0 && H5Dwrite(id, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, rows) >= 0;
     if (id >= 0)
         good &= H5Dclose(id) >= 0;
-    H5Pclose(properties);
-    H5Sclose(space);
     return good;
+}
+
+static bool put_rows(hid_t group, const char *name, hid_t type, int count, const void *rows) {
+    return put_table(group, name, type, count, 0, rows);
 }
 
 static int write_columns(const struct atlas_file *file, hid_t group, const struct store_layer *layer,
@@ -200,6 +218,99 @@ static int write_images(const struct atlas_file *file, hid_t group, const struct
     return status;
 }
 
+/* Examples -------------------------------------------------------------------------------------------------------- */
+
+static int put_tables(const struct atlas_file *file, hid_t group, const struct example_tables *tables,
+                      struct error *error) {
+    int seen = 0, count = tables->count, top = tables->top;
+    hid_t text = text_type();
+    for (int i = 0; i < file->examples->images; i++)
+        seen += file->examples->image[i].seen;
+    errno = 0;
+    int status = check(put_attribute(group, "images", H5T_NATIVE_INT64, H5Screate(H5S_SCALAR), &(int64_t){seen}) &&
+                           put_rows(group, "answered", H5T_NATIVE_INT32, count, tables->answered) &&
+                           put_table(group, "image", text, count, top, tables->image) &&
+                           put_table(group, "row", H5T_NATIVE_INT32, count, top, tables->row) &&
+                           put_table(group, "column", H5T_NATIVE_INT32, count, top, tables->column) &&
+                           put_table(group, "activation", H5T_NATIVE_FLOAT, count, top, tables->activation),
+                       file, error);
+    H5Tclose(text);
+    return status;
+}
+
+/* One place of an open dataset of parts; those that were not cut stay empty. */
+static int put_part(const struct atlas_file *file, hid_t parts, hid_t type, const char *path, int row, int place,
+                    struct error *error) {
+    struct text bytes = {0};
+    const hsize_t start[] = {(hsize_t)row, (hsize_t)place}, one[] = {1, 1};
+    if (!examples_has_part(path))
+        return STATUS_OK;
+    int status = text_read_regular(path, &bytes, error);
+    if (!status) {
+        hid_t memory = H5Screate_simple(2, one, NULL), space = H5Dget_space(parts);
+        hvl_t value = {bytes.size, bytes.bytes};
+        errno = 0;
+        status = check(H5Sselect_hyperslab(space, H5S_SELECT_SET, start, NULL, one, NULL) >= 0 &&
+                           H5Dwrite(parts, type, memory, space, H5P_DEFAULT, &value) >= 0,
+                       file, error);
+        H5Sclose(space);
+        H5Sclose(memory);
+    }
+    text_free(&bytes);
+    return status;
+}
+
+static int put_parts(const struct atlas_file *file, hid_t group, const struct store *store,
+                     const struct examples_layer *known, const struct store_layer *layer, struct error *error) {
+    const struct examples *examples = file->examples;
+    hid_t type = H5Tvlen_create(H5T_NATIVE_UINT8);
+    errno = 0;
+    hid_t parts = create_rows(group, "jpeg", type, layer->count, examples->top);
+    int status = check(parts >= 0, file, error);
+    for (int i = 0; i < layer->count && !status; i++) {
+        int filter = example_tables_filter(known, layer, i);
+        status = interrupt_check(file->interrupt, error);
+        for (int place = 0; filter >= 0 && place < examples->count[filter] && !status; place++) {
+            char path[DURABLE_PATH_SIZE];
+            int image = examples->list[(size_t)filter * examples->top + place].image;
+            status = examples_part_path(store->folder, examples, filter, image, path, error);
+            if (!status)
+                status = put_part(file, parts, type, path, i, place, error);
+        }
+    }
+    errno = 0;
+    if (parts >= 0 && H5Dclose(parts) < 0 && !status)
+        status = check(false, file, error);
+    H5Tclose(type);
+    return status;
+}
+
+static int write_examples(const struct atlas_file *file, hid_t layer_group, const struct store *store,
+                          const struct store_layer *layer, struct error *error) {
+    const struct examples_layer *known = example_tables_find(file->examples, layer->name);
+    struct example_tables tables;
+    if (!known)
+        return STATUS_OK;
+    int status = example_tables_make(layer->count, file->examples->top, &tables, error);
+    hid_t properties = timeless(H5P_GROUP_CREATE);
+    errno = 0;
+    hid_t group = status ? H5I_INVALID_HID : H5Gcreate2(layer_group, "examples", H5P_DEFAULT, properties, H5P_DEFAULT);
+    H5Pclose(properties);
+    if (!status)
+        status = check(group >= 0, file, error);
+    if (!status) {
+        example_tables_fill(file->examples, known, layer, &tables);
+        status = put_tables(file, group, &tables, error);
+    }
+    if (!status)
+        status = put_parts(file, group, store, known, layer, error);
+    example_tables_free(&tables);
+    errno = 0;
+    if (group >= 0 && H5Gclose(group) < 0 && !status)
+        status = check(false, file, error);
+    return status;
+}
+
 /* The file -------------------------------------------------------------------------------------------------------- */
 
 static int write_layer(const struct atlas_file *file, const struct store *store, const struct store_layer *layer,
@@ -213,6 +324,8 @@ static int write_layer(const struct atlas_file *file, const struct store *store,
         status = write_columns(file, group, layer, error);
     if (!status)
         status = write_images(file, group, store, layer, error);
+    if (!status)
+        status = write_examples(file, group, store, layer, error);
     errno = 0;
     if (group >= 0 && H5Gclose(group) < 0 && !status)
         status = check(false, file, error);
@@ -263,9 +376,10 @@ static int publish(const struct atlas_file *file, struct error *error) {
 }
 
 int hdf5_atlas_write(const struct store *store, const struct store_layer *layers, int count, int width, int height,
-                     const struct hdf5_attribute *attributes, int attributes_count, const struct interrupt *interrupt,
-                     struct error *error) {
-    struct atlas_file file = {.id = H5I_INVALID_HID, .width = width, .height = height, .interrupt = interrupt};
+                     const struct examples *examples, const struct hdf5_attribute *attributes, int attributes_count,
+                     const struct interrupt *interrupt, struct error *error) {
+    struct atlas_file file = {
+        .id = H5I_INVALID_HID, .width = width, .height = height, .examples = examples, .interrupt = interrupt};
     size_t bytes = (size_t)width * (size_t)height * CHANNELS;
     H5E_auto2_t report;
     void *report_data;

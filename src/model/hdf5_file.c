@@ -325,19 +325,30 @@ struct walk {
 
 static int walk_group(const struct walk *walk, const char *path, bool root);
 
+/* What a group's member is. HDF5 1.12 wants to be told what to find out, where 1.10 finds out all. */
+static H5O_type_t type_of(hid_t group, const char *name) {
+#if H5_VERSION_GE(1, 12, 0)
+    H5O_info2_t info;
+    return H5Oget_info_by_name3(group, name, &info, H5O_INFO_BASIC, H5P_DEFAULT) < 0 ? H5O_TYPE_UNKNOWN : info.type;
+#else
+    H5O_info_t info;
+    return H5Oget_info_by_name(group, name, &info, H5P_DEFAULT) < 0 ? H5O_TYPE_UNKNOWN : info.type;
+#endif
+}
+
 /* One member of a group: a dataset's path is kept, a group's too, and it is entered. */
 static int visit(hid_t group, const char *name, const H5L_info_t *link, void *context) {
     const struct walk *walk = context;
     char *path = NULL;
-    H5O_info_t info;
-    if (link->type != H5L_TYPE_HARD || H5Oget_info_by_name(group, name, &info, H5P_DEFAULT) < 0)
+    const H5O_type_t type = link->type == H5L_TYPE_HARD ? type_of(group, name) : H5O_TYPE_UNKNOWN;
+    if (type == H5O_TYPE_UNKNOWN)
         return 0;
     if (walk->datasets->count + walk->groups->count > MAX_DATASETS ||
         asprintf(&path, "%s%s%s", walk->path, *walk->path ? "/" : "", name) < 0)
         return -1;
-    struct hdf5_names *names = info.type == H5O_TYPE_GROUP ? walk->groups : walk->datasets;
+    struct hdf5_names *names = type == H5O_TYPE_GROUP ? walk->groups : walk->datasets;
     bool kept = append_name(names, path, strlen(path));
-    int status = !kept ? -1 : info.type == H5O_TYPE_GROUP ? walk_group(walk, path, false) : 0;
+    int status = !kept ? -1 : type == H5O_TYPE_GROUP ? walk_group(walk, path, false) : 0;
     free(path);
     return status;
 }

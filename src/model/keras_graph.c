@@ -47,16 +47,23 @@ static int prepare_values(struct making *making, struct error *error) {
 }
 
 /* Where a tensor's value is; NULL if there is no such output. A layer used once has its one call whatever its number: a
- * model's first counts 1 in Keras 2 and 0 in Keras 3. */
+ * model's first counts 1 in Keras 2 and 0 in Keras 3. A model used several times isn't computed, whichever call. */
 static int *find_value(const struct making *making, const struct keras_tensor *tensor) {
     const struct keras_layer *layer = &making->model->layer[tensor->layer];
-    int call = count_calls(layer) == 1 ? 0 : tensor->call;
+    int call = count_calls(layer) == 1 || layer->model ? 0 : tensor->call;
     if (call >= count_calls(layer) || tensor->output >= count_outputs(layer))
         return NULL;
     return &making->value[making->offset[tensor->layer] + call * count_outputs(layer) + tensor->output];
 }
 
 /* --- What is left out -------------------------------------------------------------------------------------------- */
+
+static bool holds_convolution(const struct keras_layer *layer) {
+    bool holds = keras_class_is_convolution(layer->class_name);
+    for (int l = 0; layer->model && l < layer->model->layers && !holds; l++)
+        holds = holds_convolution(&layer->model->layer[l]);
+    return holds;
+}
 
 /* The layer isn't known, or reads what isn't: so much the worse for a convolution. */
 static int leave_out(const struct making *making, const struct keras_use *use, bool known_inputs, struct error *error) {
@@ -67,8 +74,13 @@ static int leave_out(const struct making *making, const struct keras_use *use, b
     for (int i = 0; i < use->inputs; i++)
         if (use->input[i] >= 0)
             graph->node[use->input[i]].consumers++;
-    if (!keras_class_is_convolution(class_name))
+    if (!holds_convolution(use->layer))
         return STATUS_OK;
+    if (known_inputs && use->layer->model && use->layer->calls > 1)
+        return error_set(error, STATUS_USAGE,
+                         "%s: %.120s (%.40s) is a model used %d times as a layer, which is not computed here; give a "
+                         "model without it",
+                         hdf5_file_path(making->context->file), use->name, class_name, use->layer->calls);
     if (known_inputs)
         return error_set(error, STATUS_USAGE,
                          "%s: %.120s (%.40s) can't be computed here as it is described; give a model without it",

@@ -306,8 +306,8 @@ static int check_layer(const char *path, const struct vgg_item *item, const stru
             path, item->name, s[0], s[1], s[2], s[3]);
     if (s[order->in] != channels)
         return error_set(error, STATUS_USAGE,
-                         "%s: %s takes %zu channels but gets %zu; give the weights of a VGG network on RGB input", path,
-                         item->name, s[order->in], channels);
+                         "%s: %s takes %zu channels but gets %zu, as a VGG network on RGB input has them; " GIVE_MODEL,
+                         path, item->name, s[order->in], channels);
     if (out < 1 || out > VGG_MAX_CHANNELS)
         return error_set(error, STATUS_USAGE, "%s: %s has %zu output channels; 1 to %d can be used", path, item->name,
                          out, VGG_MAX_CHANNELS);

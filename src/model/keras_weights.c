@@ -204,17 +204,31 @@ static const char *find_name(const struct group *group, const struct slot *slot)
     return found;
 }
 
+/* found[slots]: the names of all. False if these don't tell every weight: layers of the same name may stand in models
+ * within each other, and old Keras told them apart by numbers. */
+static bool find_names(const struct group *group, const char **found) {
+    for (int s = 0; s < group->slots; s++) {
+        found[s] = find_name(group, &group->slot[s]);
+        if (!found[s])
+            return false;
+        for (int before = 0; before < s; before++)
+            if (found[before] == found[s])
+                return false;
+    }
+    return true;
+}
+
 /* By names, if these tell every weight; *done says whether. */
 static int match_names(const struct group *group, bool *done, struct error *error) {
-    *done = false;
-    for (int s = 0; s < group->slots; s++)
-        if (!find_name(group, &group->slot[s]))
-            return STATUS_OK;
-    *done = true;
-    for (int s = 0; s < group->slots; s++)
-        if (give(group, &group->slot[s], find_name(group, &group->slot[s]), error))
-            return error->status;
-    return STATUS_OK;
+    const char **found = malloc((group->slots + 1) * sizeof *found);
+    int status = STATUS_OK;
+    if (!found)
+        return error_memory(error, (double)group->slots * sizeof *found, "the names of weights");
+    *done = find_names(group, found);
+    for (int s = 0; s < group->slots && *done && !status; s++)
+        status = give(group, &group->slot[s], found[s], error);
+    free(found);
+    return status;
 }
 
 /* Whether the name says that it is another layer's. */
@@ -249,7 +263,7 @@ static int match_order(const struct group *group, struct error *error) {
 }
 
 static int fill_group(struct group *group, struct keras_layer *layer, struct error *error) {
-    bool done;
+    bool done = false;
     if (keras_read_list(group->file, group->path, "weight_names", &group->names, error))
         return error->status;
     group->slot = malloc((count_weights(layer) + 1) * sizeof *group->slot);

@@ -2,17 +2,16 @@
 
 const SMALL_FIELD = 48; /* pixels: less than that is shown as the pixels they are */
 
-const examplesLoaded = new Map();
-function loadExamples(layer) {
-  layer.examples ??= !layer.hasExamples ? Promise.resolve(null) : loadScript(`page/examples/${encodeURIComponent(layer.name)}.js`)
-    .then(() => examplesLoaded.get(layer.name) ?? null, () => null);
-  return layer.examples;
+function loadExamples(part) {
+  part.examples ??= !part.hasExamples ? Promise.resolve(null)
+    : loadScript(`${part.atlas.folder}page/examples/${encodeURIComponent(part.name)}.js`).catch(() => null);
+  return part.examples;
 }
 
 /* What a layer's file has of a filter: { answered, looked, images: [{ source, name, activation, row, column }] }. */
-function examplesOf(layer, filter, data) {
-  const [answered, list] = data?.filters[filter.filter] ?? [0, []];
-  const folder = `examples/${encodeURIComponent(layer.name)}/${String(filter.filter).padStart(4, "0")}`;
+function examplesOf(part, filter, data) {
+  const [answered, list] = data?.filters[filter] ?? [0, []];
+  const folder = `${part.atlas.folder}examples/${encodeURIComponent(part.name)}/${String(filter).padStart(4, "0")}`;
   const images = list.map(([number, activation, row, column]) => {
     const [hash, name] = data.images[number];
     return { source: `${folder}_${hash}.jpg`, name, activation, row, column };
@@ -28,15 +27,14 @@ function makeExample({ source, name, activation, row, column }) {
 }
 
 /* Under a picture, or in its place where there is none. */
-async function showExamples(layer, filter) {
-  const strip = byId("examples");
-  if (!layer.hasExamples) {
+async function showExamples(strip, part, entry) {
+  if (!part?.hasExamples) {
     strip.hidden = true;
     return;
   }
-  const data = await loadExamples(layer);
-  if (opened.layer !== layer || opened.filter !== filter) return;
-  const { answered, looked, images } = examplesOf(layer, filter, data);
+  const data = await loadExamples(part);
+  if (opened.entry !== entry) return;
+  const { answered, looked, images } = examplesOf(part, entry.filter, data);
   strip.hidden = !data;
   strip.firstElementChild.textContent = `Excited by ${formatCount(answered)} of ${formatCount(looked)} images` + (images.length ? ", most by these" : "");
   strip.lastElementChild.replaceChildren(...images.map((image) => element("li", {}, makeExample(image))));
@@ -47,11 +45,13 @@ async function updateSecondRow() {
   const layer = shown.layer, wanted = layer.hasExamples && byId("tools").elements.examples.checked;
   grid.classList.toggle("with-examples", wanted);
   if (!wanted) return;
-  const data = await loadExamples(layer);
-  if (shown.layer !== layer || !data) return;
+  const data = await Promise.all(layer.parts.map((part) => part && loadExamples(part)));
+  if (shown.layer !== layer) return;
   for (const [number, cell] of shown.cells) {
-    const [best] = examplesOf(layer, { filter: number }, data).images;
-    if (best && !cell.querySelector(".example"))
-      cell.append(element("span", { className: "example" }, makeExample(best)));
+    if (cell.querySelector(".example")) continue;
+    const best = layer.parts.map((part, a) => part && data[a] ? examplesOf(part, number, data[a]).images[0] : undefined);
+    if (!best.some(Boolean)) continue;
+    const row = best.map((image) => element("span", { className: "example" }, image ? makeExample(image) : ""));
+    cell.children[0].after(element("div", { className: "second" }, ...row));
   }
 }

@@ -21,7 +21,7 @@ function layOut(items, wide) {
   }
 }
 
-function makeTileSource({ layer, sheet }) {
+function makeTileSource({ part, sheet }) {
   const cellWidth = sheet.width + sheet.margin, cellHeight = sheet.height + sheet.margin;
   const width = sheet.columns * cellWidth - sheet.margin, height = sheet.rows * cellHeight - sheet.margin;
   const whole = (level) => level === sheet.levels;
@@ -30,8 +30,8 @@ function makeTileSource({ layer, sheet }) {
   return Object.assign(source, {
     getTileWidth: (level) => whole(level) ? cellWidth : sheet.tile,
     getTileHeight: (level) => whole(level) ? cellHeight : sheet.tile,
-    getTileUrl: (level, x, y) => whole(level) ? pictureFile(layer, { filter: sheet.filters[y * sheet.columns + x] })
-      : `${layerFolder(layer)}/tiles/${level}/${x}_${y}.jpg`,
+    getTileUrl: (level, x, y) => whole(level) ? pictureFile(part, { filter: sheet.filters[y * sheet.columns + x] })
+      : `${layerFolder(part)}/tiles/${level}/${x}_${y}.jpg`,
     tileExists: (level, x, y) => tileExists.call(source, level, x, y) &&
       (!whole(level) || y * sheet.columns + x < sheet.filters.length),
     getTileBounds: (level, x, y, isSource) => {
@@ -54,7 +54,7 @@ function filterAt(items, point) {
 }
 
 function showHint(found) {
-  byId("hint").textContent = found ? `${found.layer.name} · filter ${found.filter.filter} · loss ${formatLoss(found.filter.loss)}` : "";
+  byId("hint").textContent = found ? `${found.layer.name} · filter ${found.filter.filter} · ${describeLosses(found.filter)}` : "";
 }
 
 /* Small pictures as they ought to look. Averaging over many pixels takes the contrast from a picture and leaves grey, its mean: far away it is given back; and a
@@ -87,8 +87,8 @@ function addControls(viewer, items) {
 }
 
 async function makeItems() {
-  const sheets = await Promise.all(atlas.layers.map(loadSheet));
-  const items = atlas.layers.map((layer, l) => ({ layer, sheet: sheets[l] })).filter((item) => item.sheet);
+  const sheets = await Promise.all(site.layers.map((layer) => loadSheet(layer.parts[0])));
+  const items = site.layers.map((layer, l) => ({ layer, part: layer.parts[0], sheet: sheets[l] })).filter((item) => item.sheet);
   for (const item of items) {
     const { columns, rows, width, height, margin } = item.sheet, cell = width + margin;
     item.width = columns - margin / cell;

@@ -5,9 +5,9 @@ const view = { base: null, name: null, scroll: new Map() };
 
 function parseHash() {
   const [name, number] = location.hash.slice(1).split("/").map((part) => { try { return decodeURIComponent(part); } catch { return part; } });
-  const layer = atlas.layers.find((l) => l.name === name);
+  const layer = site.layers.find((l) => l.name === name);
   if (layer) return { name: "layer", layer, filter: layer.byNumber.get(Number(number)) };
-  return { name: name === "canvas" && atlas.viewer ? "canvas" : "overview" };
+  return { name: name === "canvas" && site.viewer ? "canvas" : "overview" };
 }
 
 async function showView(name, layer) {
@@ -36,7 +36,7 @@ async function route(event) {
     if (!dialog.open) opened.back = Boolean(event) && new URL(event.oldURL).hash.replace(/^$/, "#") === view.base;
     showPicture(layer, filter);
   } else if (dialog.open) dialog.close();
-  if (!filter) document.title = [layer?.name, name === "canvas" && "Canvas", `${atlas.network} filter atlas`].filter(Boolean).join(" · ");
+  if (!filter) document.title = [layer?.name, name === "canvas" && "Canvas", `${site.title} filter atlas`].filter(Boolean).join(" · ");
 }
 
 /* The picture was closed: back to the view below it, at the place of the picture seen last. */
@@ -45,12 +45,15 @@ function leavePicture() {
     if (opened.back) history.back();
     else location.replace(view.base);
   }
-  if (view.name === "layer" && shown.layer === opened.layer) focusCell(opened.filter.filter);
+  if (view.name === "layer" && shown.layer === opened.layer) focusCell(opened.entry.filter);
 }
 
 function start() {
-  byId("canvas-link").hidden = !atlas.viewer;
-  document.documentElement.style.setProperty("--aspect", atlas.aspect);
+  makeLayers();
+  prepareLayers();
+  makeFrames();
+  byId("canvas-link").hidden = !site.viewer;
+  document.documentElement.style.setProperty("--aspect", site.atlases[0].aspect);
   history.scrollRestoration = "manual";
   makeOverview();
   addEventListener("hashchange", route);

@@ -2,13 +2,12 @@
  * from the disk where it would refuse to fetch JSON. */
 #include "filteratlas/page/page.h"
 
+#include "assets.h"
 #include "filteratlas/base/text.h"
-#include "page_assets.h"
 #include "script.h"
 
 #include <math.h>
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 /* The entries of job.txt as pairs. */
@@ -51,20 +50,13 @@ static void append_layer(struct text *text, const struct store *store, const str
     text_append(text, "]}");
 }
 
-static int has_viewer(void) {
-    for (const struct page_asset *asset = page_assets; asset->name; asset++)
-        if (!strcmp(asset->name, "openseadragon.min.js"))
-            return 1;
-    return 0;
-}
-
 static int write_data(const struct store *store, const struct store_job *job, const struct store_layer *layers,
                       int count, struct error *error) {
     struct text text = {0};
     char path[DURABLE_PATH_SIZE];
     const char *separator = "";
     text_append(&text, "filteratlas.atlas({\n\"program\": \"filteratlas %s\", \"viewer\": %s, \"digest\": \"%s\",\n",
-                FILTERATLAS_VERSION, has_viewer() ? "true" : "false", store->job_digest);
+                FILTERATLAS_VERSION, assets_have_viewer() ? "true" : "false", store->job_digest);
     text_append(&text, "\"job\": [");
     append_job(&text, job->entry, job->count);
     text_append(&text, "],\n\"layers\": [\n");
@@ -81,28 +73,6 @@ static int write_data(const struct store *store, const struct store_job *job, co
     return status;
 }
 
-/* Half a megabyte that only another version of the program changes. */
-static bool is_there(const char *path, const struct page_asset *asset) {
-    struct text found = {0};
-    struct error ignored;
-    bool same = text_read(path, &found, &ignored) == STATUS_OK && found.size == asset->size &&
-                !memcmp(found.bytes, asset->bytes, asset->size);
-    text_free(&found);
-    return same;
-}
-
-static int write_assets(const struct store *store, struct error *error) {
-    int status = STATUS_OK;
-    for (const struct page_asset *asset = page_assets; asset->name && !status; asset++) {
-        char path[DURABLE_PATH_SIZE];
-        const char *folder = strcmp(asset->name, "index.html") ? "/page" : "";
-        snprintf(path, sizeof path, "%s%s/%s", store->folder, folder, asset->name);
-        if (!is_there(path, asset))
-            status = durable_write(path, asset->bytes, asset->size, error);
-    }
-    return status;
-}
-
 int page_write_index(const struct store *store, const struct store_job *job, const struct store_layer *layers,
                      int count, struct error *error) {
     char page[DURABLE_PATH_SIZE];
@@ -110,5 +80,5 @@ int page_write_index(const struct store *store, const struct store_job *job, con
     int status = durable_make_folder(page, error);
     if (!status)
         status = write_data(store, job, layers, count, error);
-    return status ? status : write_assets(store, error);
+    return status ? status : assets_write(store->folder, true, error);
 }

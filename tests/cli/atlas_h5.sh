@@ -63,6 +63,50 @@ else
     pass "h5py reads what was drawn # SKIP needs python3-h5py and python3-pil"
 fi
 
+# Examples ------------------------------------------------------------------------------------------------------------
+cp -r "$ATLAS" "$TEMPORARY/examples"
+"$BUILD/tests/make_images" "$TEMPORARY/photos" 12
+check "examples of two of three layers" "$FILTERATLAS" examples --weights "$WEIGHTS" --images "$TEMPORARY/photos" --short 72 --crop 64 --top 5 \
+    --layers block1_conv1,block5_conv3 --out "$TEMPORARY/examples" -q
+cp "$TEMPORARY/examples/atlas.h5" "$TEMPORARY/examples.h5"
+check "stitch makes it again" "$FILTERATLAS" stitch --out "$TEMPORARY/examples" -q
+check "the same bytes" cmp "$TEMPORARY/examples/atlas.h5" "$TEMPORARY/examples.h5"
+if "$PYTHON" -c 'import h5py' 2>/dev/null; then
+    check "h5py: examples are those of examples.csv, answers.csv and the JPEG files" "$PYTHON" - "$TEMPORARY/examples" <<'PYTHON'
+import csv, hashlib, sys
+import h5py
+
+atlas = sys.argv[1]
+file = h5py.File(f"{atlas}/atlas.h5")
+lists, answers = {}, {}
+for row in csv.DictReader(open(f"{atlas}/examples.csv")):
+    lists.setdefault((row["layer"], int(row["filter"])), []).append(row)
+for row in csv.DictReader(open(f"{atlas}/examples/answers.csv")):
+    answers[row["layer"], int(row["filter"])] = int(row["answered"])
+assert "examples" not in file["block1_conv2"]
+found = 0
+for name in "block1_conv1", "block5_conv3":
+    layer, examples = file[name], file[name]["examples"]
+    assert examples.attrs["images"] == 12 and examples["image"].shape == (len(layer["index"]), 5)
+    for i, number in enumerate(layer["index"][:]):
+        wanted = lists.get((name, number), [])
+        assert examples["answered"][i] == answers[name, number]
+        for place in range(5):
+            image, jpeg = examples["image"].asstr()[i, place], bytes(examples["jpeg"][i, place])
+            where = [examples[part][i, place] for part in ("row", "column")]
+            if place < len(wanted):
+                row = wanted[place]
+                digits = hashlib.sha256(row["image"].encode()).hexdigest()[:16]
+                assert image == row["image"] and where == [int(row["row"]), int(row["column"])]
+                assert abs(examples["activation"][i, place] - float(row["activation"])) <= 1e-6 * float(row["activation"])
+                assert jpeg == open(f"{atlas}/examples/{name}/{number:04d}_{digits}.jpg", "rb").read()
+                found += 1
+            else:
+                assert image == "" and where == [-1, -1] and jpeg == b"" and examples["activation"][i, place] == 0
+assert found > 100, found
+PYTHON
+fi
+
 # All dead: there is no picture at all -------------------------------------------------------------------------------
 dead=$(awk -F, '$3 == "dead" { print $2; exit }' "$ATLAS/losses.csv")
 layer=$(awk -F, '$3 == "dead" { print $1; exit }' "$ATLAS/losses.csv")

@@ -114,7 +114,7 @@ completes() {
 }
 check "bash reads the script" bash -n "$SCRIPT"
 check "shellcheck has nothing against it" bash -c '! command -v shellcheck >/dev/null || shellcheck -s bash "$1"' bash "$SCRIPT"
-check "commands" completes "render plan inspect stitch examples help --help --version" ""
+check "commands" completes "render plan inspect stitch examples gallery help --help --version" ""
 check "a command's beginning" completes "render" r
 check "an option's beginning" completes "--size --seed --step --spectrum" render --s
 check "options of plan, not of render" completes "--ranks --rescale --rate --recipe --rotate" plan --r

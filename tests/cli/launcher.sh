@@ -20,7 +20,7 @@ words() { "$@" && echo "${launch[*]:1}"; }
 printf '# two hosts\nnode01 slots=16\nnode02 slots=8 max_slots=8\nnode03\n' >hostfile
 said 'mpirun (Open MPI) 4.1.4'
 check "Open MPI: all slots of the hostfile, with variables" test "$(words launcher_on_hosts hostfile '' A B)" = \
-    "--hostfile hostfile --map-by core --bind-to core:overload-allowed -x A -x B"
+    "--hostfile hostfile --map-by slot --bind-to core:overload-allowed -x A -x B"
 said 'HYDRA build details:'
 check "Hydra: the hosts in its own words, all slots" test "$(words launcher_on_hosts hostfile '' A B)" = \
     "-hosts node01:16,node02:8,node03 -n 25 -bind-to core"

@@ -210,6 +210,30 @@ preempted() {
     complete preempted "$job" job
 }
 
+seen() { (cd "$1" && find examples examples.csv -type f ! -name '.*' -exec sha256sum {} + | sort -k2); }
+same_examples() { diff <(seen "$SHARED/$1") <(seen "$SHARED/looked") && grep -q '^block5_conv3,' "$SHARED/$1/examples.csv"; }
+
+# The images that excite every filter most: over both nodes, and with a stop on the way.
+examples() {
+    local small=(--short 144 --crop 128 --top 2 --layers 'block5_conv[13]')
+    export IMAGES=$SHARED/photos
+    "$BUILD/tests/make_images" "$IMAGES" 200
+    check "examples: one rank looks at all images undisturbed" "$FILTERATLAS" examples --weights "$WEIGHTS" --images "$IMAGES" --out "$SHARED/looked" -q "${small[@]}"
+    submit examples --ntasks=4 --nodes=2 -- jobs/examples.sbatch "${small[@]}"
+    check "examples: the first images are looked at" until_true 30 test -e "$SHARED/examples/examples/state.txt"
+    on head scancel --batch --signal=USR1 "$job"
+    check "examples: SIGUSR1: the job requeues itself" until_true 20 restarted "$job" 1
+    until_true 60 over "$job"
+    check "examples: the job completes" state_is "$job" COMPLETED
+    check "examples: one line says why it stopped" said examples '^filteratlas: SIGUSR1: stopped'
+    check "examples: the same files as of one rank" same_examples examples
+    state_is "$job" COMPLETED || explain examples "$job"
+    submit examples --ntasks=2 -- jobs/examples.sbatch "${small[@]}"
+    until_true 30 over "$job"
+    check "examples: the same command again finds all done" state_is "$job" COMPLETED
+    check "examples: and changes nothing" same_examples examples
+}
+
 ends() {
     submit wrong --ntasks=2 -- jobs/atlas.sbatch "${QUICK[@]}" --layers block9_conv9
     until_true 20 over "$job"
@@ -286,7 +310,7 @@ run() {
 
 # Those that mostly wait run in the background, on nodes of their own.
 waiting=()
-[ $# -gt 0 ] || set -- power cable limit alone hostfile srun mpirun demo sites auto usr1 preempted ends array
+[ $# -gt 0 ] || set -- power cable limit alone hostfile srun mpirun demo sites auto usr1 preempted examples ends array
 for test in "$@"; do
     case $test in
     power | cable | limit)

@@ -11,11 +11,11 @@ SMALL=(--weights "$WEIGHTS" --short 72 --crop 64)
 cd "$TEMPORARY" || exit 1
 export TMPDIR=$TEMPORARY # for Open MPI's session folders, which a kill leaves behind
 
-# examples RANKS DIR OPTION...: quietly; RANKS 0 is without mpirun.
+# examples RANKS DIR OPTION...: quietly; RANKS 0 is without mpirun. DIR.mb is the most memory of a process.
 examples() {
     local ranks=$1 dir=$2 start=(); shift 2
     [ "$ranks" -eq 0 ] || start=(mpirun -n "$ranks")
-    timeout 300 "${start[@]}" "$FILTERATLAS" examples --out "$dir" -q "$@" >out 2>err
+    timeout 300 "$BUILD/tests/peak_memory" "$dir.mb" "${start[@]}" "$FILTERATLAS" examples --out "$dir" -q "$@" >out 2>err
 }
 
 # contents DIR: what must not depend on who looked, when or with whom.
@@ -61,6 +61,12 @@ check "all others were looked at" grep -q '^block1_conv1,0,900,' mixed_atlas/exa
 (cd mixed && xargs rm -f <../damaged)
 check "examples without the damaged ones" examples 2 sound "${SMALL[@]}" --images mixed
 check "the lists are those of the sound ones" cmp sound/examples.csv mixed_atlas/examples.csv
+"$BUILD/tests/make_images" wide 60 20 6 >damaged_wide
+check "examples of images that are 30,000 pixels wide, and of such as say so" examples 2 wide_atlas "${SMALL[@]}" --images wide
+check "none but the damaged are skipped" diff <(sort damaged_wide) <(tail -n +2 wide_atlas/examples/skipped.csv | cut -d, -f1 | sort)
+for atlas in mixed_atlas wide_atlas; do
+    check "memory is bounded: $(cat $atlas.mb) MB, $(cat sound.mb) MB of small sound ones" test "$(cat $atlas.mb)" -le $(($(cat sound.mb) + 40))
+done
 
 # Kills ----------------------------------------------------------------------------------------------------------------
 # Of a rank or of mpirun at any moment, of one job that is continued till it is complete and then begun anew.

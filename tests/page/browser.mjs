@@ -1,19 +1,9 @@
 // The checks of page.sh, as TAP lines. Usage: node browser.mjs CHROMIUM ATLAS
 import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import { pathToFileURL } from "node:url";
+import { addressOf, askedFor, becomes, ok, openPage, runChecks, same } from "./harness.mjs";
 
-const { chromium } = createRequire(`${process.env.FILTERATLAS_MODULES}/`)("playwright-core");
 const [executablePath, folder] = process.argv.slice(2);
-const address = (atlas = folder) => pathToFileURL(`${atlas}/index.html`).href;
-
-let failed = 0;
-function ok(what, condition, ...details) {
-  if (!condition) failed++;
-  console.log(`${condition ? "ok" : "not ok"} - page: ${what}`);
-  if (!condition) for (const detail of details) console.log(`#   ${JSON.stringify(detail)}`);
-}
-const same = (what, got, wanted) => ok(what, JSON.stringify(got) === JSON.stringify(wanted), { got, wanted });
+const address = (atlas = folder) => addressOf(atlas);
 
 // What the program says of the atlas: layer -> filters, as in losses.csv.
 const layers = new Map();
@@ -28,36 +18,9 @@ const last = "block5_conv3", order = byLoss(last);
 const shownLoss = (loss) => String(Number(loss.toPrecision(4)));
 const file = (filter) => `${folder}/filters/${last}/${String(filter).padStart(4, "0")}.png`;
 
-const browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
-const complaints = [], requests = [];
-
-// A page of its own for each group of checks; whatever it complains of or asks for is noted.
-async function open(hash = "", options = {}, atlas = folder) {
-  const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
-  const page = await context.newPage();
-  page.setDefaultTimeout(20000);
-  page.asked = [];
-  page.on("console", (message) => { if (["error", "warning"].includes(message.type())) complaints.push(message.text()); });
-  page.on("pageerror", (error) => complaints.push(error.stack));
-  page.on("requestfailed", (request) => {
-    const { errorText } = request.failure(); // aborted: nobody waits for it any more, the page has gone on
-    if (errorText !== "net::ERR_ABORTED") complaints.push(`failed: ${request.url()}: ${errorText}`);
-  });
-  page.on("request", (request) => { requests.push(request.url()); page.asked.push(request.url()); });
-  await page.goto(address(atlas) + hash);
-  return page;
-}
-const askedFor = (page, pattern) => page.asked.filter((url) => pattern.test(url)).length;
+const open = (hash = "", options = {}, atlas = folder) => openPage(atlas, hash, options);
 const gridOrder = (page) => page.$$eval("#grid a", (links) => links.map((link) => Number(link.dataset.filter)));
 const hashOf = (page) => page.evaluate(() => location.hash);
-// Polls, for 20 s at most; whether the condition came true. What a page does next it may do later, on a busy machine much later.
-async function becomes(condition) {
-  for (const end = Date.now() + 20000; !await condition();) {
-    if (Date.now() > end) return false;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  return true;
-}
 const hashIs = (page, hash) => page.waitForFunction((wanted) => location.hash === wanted, hash);
 const shows = async (page, filter) => {
   await page.waitForFunction((wanted) => document.getElementById("picture-title").textContent === wanted, `Filter ${filter}`);
@@ -386,20 +349,7 @@ async function checkExamples() {
   await page.context().close();
 }
 
-try {
-  await checkOverview();
-  await checkLayer();
-  await checkPicture();
-  await checkKeyboard();
-  await checkLooks();
-  if (readFileSync(`${folder}/page/atlas.js`, "utf8").includes('"viewer": true')) await checkCanvas();
-  else console.log("ok - page: the canvas # SKIP built without its viewer");
-  await checkOthers();
-  await checkExamples();
-} catch (error) {
-  ok(error.stack.split("\n")[0], false, error.stack);
-}
-same("no error or warning on the console", complaints, []);
-same("everything comes from the disk", requests.filter((url) => !/^(file|data):/.test(url)), []);
-await browser.close();
-process.exit(failed ? 1 : 0);
+const hasViewer = readFileSync(`${folder}/page/atlas.js`, "utf8").includes('"viewer": true');
+const skipCanvas = () => console.log("ok - page: the canvas # SKIP built without its viewer");
+await runChecks(executablePath, [checkOverview, checkLayer, checkPicture, checkKeyboard, checkLooks, hasViewer ? checkCanvas : skipCanvas,
+  checkOthers, checkExamples]);

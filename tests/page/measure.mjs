@@ -1,4 +1,5 @@
 // What the page costs in Chromium, for tests/page/measure. Usage: node measure.mjs CHROMIUM ATLAS
+// Exit status 1: a first view takes a second or more, the console has an error, or a host is asked for something.
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
@@ -26,13 +27,25 @@ async function heap(page) {
   return metrics.find(({ name }) => name === "JSHeapUsedSize").value / 2 ** 20;
 }
 
+const MOST = 1000; // milliseconds
+let failed = false;
+function complain(text) {
+  failed = true;
+  console.log(`  not good: ${text}`);
+}
+
 async function open(hash) {
   const page = await (await browser.newContext({ viewport: { width: 1440, height: 900 } })).newPage();
   await page.goto("about:blank");
   await page.waitForTimeout(500);
   const before = await memory();
   const asked = [];
-  page.on("request", (request) => asked.push(request.url()));
+  page.on("request", (request) => {
+    asked.push(request.url());
+    if (!/^(file|data):/.test(request.url())) complain(`asks for ${request.url()}`);
+  });
+  page.on("console", (message) => { if (["error", "warning"].includes(message.type())) complain(message.text()); });
+  page.on("pageerror", (error) => complain(error.stack));
   await page.goto(address + hash);
   const paints = await page.evaluate(() => new Promise((resolve) => {
     let largest = 0;
@@ -41,6 +54,7 @@ async function open(hash) {
     setTimeout(() => resolve([performance.getEntriesByName("first-contentful-paint")[0].startTime, largest]), 2500);
   }));
   const megabytes = await memory() - before;
+  if (Math.max(...paints) >= MOST) complain("the first view takes a second");
   console.log(`${hash || "overview"}: first paint after ${Math.round(paints[0])} ms, largest after ${Math.round(paints[1])} ms; ` +
     `${asked.length} files; JavaScript heap ${(await heap(page)).toFixed(1)} MB, all memory ${Math.round(megabytes)} MB more than an empty page`);
   return page;
@@ -71,4 +85,15 @@ const layer = await open(`#${largest}`);
 await scroll(layer);
 await layer.context().close();
 await (await open("#canvas")).context().close();
+await (await open(`#${largest}/0`)).context().close();
+
+// The images of a layer, asked for where it is shown already.
+if (readFileSync(`${folder}/page/atlas.js`, "utf8").includes('"examples": true')) {
+  const page = await open(`#${largest}`);
+  const began = Date.now();
+  await page.check("#second-row input");
+  await page.waitForFunction(() => [...document.querySelectorAll("#grid .example img")].slice(0, 8).every((image) => image.complete && image.naturalWidth));
+  console.log(`  images beside the pictures: the first row after ${Date.now() - began} ms`);
+}
 await browser.close();
+process.exit(failed ? 1 : 0);

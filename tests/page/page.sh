@@ -29,3 +29,13 @@ cp -r "$atlas" "$atlas-examples"
 check "examples" "$FILTERATLAS" examples --weights "$HERE/jobs/demo/demo_weights.h5" --images "$TEMPORARY/photos" --short 72 --crop 64 --out "$atlas-examples" -q
 
 FILTERATLAS_MODULES=$modules timeout 300 node "$HERE/tests/page/browser.mjs" "$browser" "$atlas" || failed=1
+
+# Two atlases side by side: the one above, and that of another network of the same shape, in a folder whose name has to
+# be quoted in an address; it lacks some filters, and alone has images.
+"$BUILD/tests/make_weights" --widths 16,16,32,32,64,64,64,128,128,128,128,128,128 "$TEMPORARY/tuned.h5"
+tuned="$TEMPORARY/a #2 tuned%"
+job=(--weights "$TEMPORARY/tuned.h5" --size 128 --upscaling-steps 2 --epochs 3 --out "$tuned" -q)
+check "render: another network's last layer, and one that the other lacks" "$FILTERATLAS" render "${job[@]}" --layers 'block5_conv[23]' --filters 0:40
+check "its examples" "$FILTERATLAS" examples --weights "$TEMPORARY/tuned.h5" --images "$TEMPORARY/photos" --short 72 --crop 64 --layers block5_conv3 --out "$tuned" -q
+check "gallery" "$FILTERATLAS" gallery --out "$TEMPORARY/gallery" --titles "before,after" --weights "$HERE/jobs/demo/demo_weights.h5" --weights "$TEMPORARY/tuned.h5" -q "$atlas" "$tuned"
+FILTERATLAS_MODULES=$modules timeout 300 node "$HERE/tests/page/gallery.mjs" "$browser" "$TEMPORARY/gallery" "before=$atlas" "after=$tuned" || failed=1

@@ -1,7 +1,8 @@
 /* mutate_models: reads model files that were damaged at random and counts what becomes of them; see the usage below.
  *
  * Each runs `inspect` in a process of its own, for a crash, a sanitizer's report, a hang or too much memory is what is
- * looked for. What fails is kept, and the same seed makes the same files. */
+ * looked for; and `plan`, which prepares the whole network for drawing, if it could be read. What fails is kept, and
+ * the same seed makes the same files. */
 #include "filteratlas/app/app.h"
 #include "filteratlas/base/error.h"
 
@@ -20,7 +21,9 @@
 
 static const char usage[] =
     "Usage: mutate_models COUNT SEED FOLDER CONFIG FILE...\n"
-    "Damages FILEs at random COUNT times, and descriptions of models made from CONFIG, and reads each with inspect.\n"
+    "Damages FILEs at random COUNT times, and descriptions of models made from CONFIG, reads each with inspect and "
+    "plans\n"
+    "to draw what can be read.\n"
     "Files that end a process badly, take more than 120 s or 2 GB are kept in FOLDER, and those\n"
     "over which HDF5 breaks down. Exit status 1 if there is one.\n";
 
@@ -249,21 +252,38 @@ static void damage_description(struct bytes *b) {
 
 /* --- Reading ----------------------------------------------------------------------------------------------------- */
 
-/* What it says on standard error goes into the file `said`. */
-static _Noreturn void read_in_child(const char *path, const char *config, const char *said) {
+static int inspect(const char *path, const char *config) {
     char *argv[] = {"inspect", (char *)path, (char *)"--config", (char *)config, NULL};
+    return app_inspect(config ? 4 : 2, argv);
+}
+
+/* At the network's own size or, as it is asked for without one, at a small one. */
+static int plan(const char *path, const char *config, bool own_size) {
+    char *argv[16] = {"plan", "--weights", (char *)path, "--speed", "1", "--recipe", "fourier"};
+    int count = 7;
+    if (config)
+        argv[count++] = "--config", argv[count++] = (char *)config;
+    if (!own_size)
+        argv[count++] = "--size", argv[count++] = "64x48", argv[count++] = "--upscaling-steps", argv[count++] = "1";
+    return app_plan(count, argv);
+}
+
+enum trial { INSPECT, PLAN, PLAN_SMALL };
+
+/* What it says on standard error goes into the file `said`. */
+static _Noreturn void read_in_child(enum trial trial, const char *path, const char *config, const char *said) {
     int null = open("/dev/null", O_WRONLY), log = open(said, O_WRONLY | O_CREAT | O_TRUNC, 0600);
     alarm(MOST_SECONDS);
     dup2(null, STDOUT_FILENO);
     dup2(log, STDERR_FILENO);
-    int status = app_inspect(config ? 4 : 2, argv);
-    _exit(status);
+    _exit(trial == INSPECT ? inspect(path, config) : plan(path, config, trial == PLAN));
 }
 
 struct outcome {
     int status;  /* as wait gives it */
     long memory; /* kB */
     bool broke;  /* HDF5 broke down in the rehearsal, and the file was refused for that */
+    bool large;  /* no memory was had for it, and it said so */
 };
 
 static bool says(const char *said, const char *words) {
@@ -273,45 +293,67 @@ static bool says(const char *said, const char *words) {
     return found;
 }
 
-static struct outcome try(const char *path, const char *config, const char *said) {
+static struct outcome try(enum trial trial, const char *path, const char *config, const char *said) {
     struct outcome outcome;
     struct rusage used;
     pid_t child = fork();
     if (child < 0)
         give_up("fork");
     if (child == 0)
-        read_in_child(path, config, said);
+        read_in_child(trial, path, config, said);
     if (wait4(child, &outcome.status, 0, &used) != child)
         give_up("wait");
     outcome.memory = used.ru_maxrss;
     outcome.broke = says(said, "(HDF5 ");
+    outcome.large = trial != INSPECT && says(said, "filteratlas: out of memory: ");
     return outcome;
 }
 
 static bool is_bad(const struct outcome *outcome) {
     return !WIFEXITED(outcome->status) || outcome->memory > MOST_MEMORY ||
-           (WEXITSTATUS(outcome->status) != STATUS_OK && WEXITSTATUS(outcome->status) != STATUS_USAGE);
+           (WEXITSTATUS(outcome->status) != STATUS_OK && WEXITSTATUS(outcome->status) != STATUS_USAGE &&
+            !(outcome->large && WEXITSTATUS(outcome->status) == STATUS_FAILURE));
 }
 
 struct tally {
-    long read, refused, broke, bad, memory;
+    long read, refused, broke, planned, bad, memory;
 };
 
-static void count(struct tally *tally, const struct outcome *outcome, const char *path, const char *kept) {
-    bool bad = is_bad(outcome);
-    tally->bad += bad;
-    tally->read += !bad && WEXITSTATUS(outcome->status) == STATUS_OK;
-    tally->refused += !bad && WEXITSTATUS(outcome->status) != STATUS_OK;
-    tally->broke += !bad && outcome->broke;
-    tally->memory = outcome->memory > tally->memory ? outcome->memory : tally->memory;
-    if (!bad && !outcome->broke)
-        return;
-    if (bad)
-        printf("# %s: %s %d, %ld MB\n", kept, WIFEXITED(outcome->status) ? "status" : "signal",
+static void keep(const struct outcome *outcome, enum trial trial, const char *path, const char *kept) {
+    if (is_bad(outcome))
+        printf("# %s: %s: %s %d, %ld MB\n", kept, trial == INSPECT ? "inspect" : "plan",
+               WIFEXITED(outcome->status) ? "status" : "signal",
                WIFEXITED(outcome->status) ? WEXITSTATUS(outcome->status) : WTERMSIG(outcome->status),
                outcome->memory / 1000);
     if (rename(path, kept))
         give_up(kept);
+}
+
+/* Whether it ended well. */
+static bool count(struct tally *tally, const struct outcome *outcome, enum trial trial) {
+    bool bad = is_bad(outcome), well = !bad && WEXITSTATUS(outcome->status) == STATUS_OK;
+    tally->bad += bad;
+    tally->planned += trial != INSPECT && well;
+    tally->read += trial == INSPECT && well;
+    tally->refused += trial == INSPECT && !bad && !well;
+    tally->broke += !bad && outcome->broke;
+    tally->memory = outcome->memory > tally->memory ? outcome->memory : tally->memory;
+    return well;
+}
+
+/* `damaged` is one of the two others. */
+static void read_and_plan(const char *path, const char *config, const char *damaged, const char *said, const char *kept,
+                          struct tally *tally) {
+    static const enum trial plans[] = {PLAN, PLAN_SMALL};
+    enum trial trial = INSPECT;
+    struct outcome outcome = try(trial, path, config, said);
+    if (count(tally, &outcome, trial)) {
+        trial = plans[draw_below(2)];
+        outcome = try(trial, path, config, said);
+        count(tally, &outcome, trial);
+    }
+    if (is_bad(&outcome) || outcome.broke)
+        keep(&outcome, trial, damaged, kept);
 }
 
 static struct bytes copy(const struct bytes *b) {
@@ -337,8 +379,7 @@ static void try_one(long i, const char *folder, const struct bytes *config, char
     snprintf(said, sizeof said, "%s/said", folder);
     snprintf(kept, sizeof kept, "%s/bad-%ld.%s", folder, i, describes ? "json" : "h5");
     write_file(path, b.byte, b.size);
-    struct outcome outcome = describes ? try(paths[0], path, said) : try(path, NULL, said);
-    count(tally, &outcome, path, kept);
+    read_and_plan(describes ? paths[0] : path, describes ? path : NULL, path, said, kept, tally);
     free(b.byte);
 }
 
@@ -361,7 +402,7 @@ int main(int argc, char **argv) {
             printf("# %ld tried\n", i + 1);
         fflush(stdout);
     }
-    printf("%ld read, %ld refused (%ld since HDF5 broke down in the rehearsal), %ld bad; at most %ld MB\n", tally.read,
-           tally.refused, tally.broke, tally.bad, tally.memory / 1000);
+    printf("%ld read, %ld planned, %ld refused (%ld since HDF5 broke down in the rehearsal), %ld bad; at most %ld MB\n",
+           tally.read, tally.planned, tally.refused, tally.broke, tally.bad, tally.memory / 1000);
     return tally.bad > 0;
 }

@@ -2,6 +2,7 @@
  *
  *   png_pixels FILE...          "CRC WIDTHxHEIGHT" of the pixels of each file, whatever else stands in it
  *   png_pixels --swap FILE...   the same, with red and blue exchanged
+ *   png_pixels --values FILE    "WIDTH HEIGHT", then a line "R G B" for each pixel
  *   png_pixels --texts FILE...  "KEY=TEXT" of every tEXt chunk */
 #include "filteratlas/atlas/png_file.h"
 #include "filteratlas/base/text.h"
@@ -37,6 +38,21 @@ static int print_pixels(const char *path, int swap, struct error *error) {
     return status;
 }
 
+static int print_values(const char *path, struct error *error) {
+    struct png_reader *reader;
+    int width = 0, height = 0, status = png_reader_open(path, &reader, &width, &height, error);
+    uint8_t *row = malloc(3 * (size_t)width + 1);
+    printf("%d %d\n", width, height);
+    for (int y = 0; y < height && !status; y++) {
+        status = png_reader_row(reader, row, error);
+        for (int x = 0; x < width && !status; x++)
+            printf("%d %d %d\n", row[3 * x], row[3 * x + 1], row[3 * x + 2]);
+    }
+    free(row);
+    png_reader_close(reader);
+    return status;
+}
+
 /* PNG specification, 5.3: length, type, content, CRC, again and again behind eight bytes. */
 static int print_texts(const char *path, struct error *error) {
     struct text png = {0};
@@ -55,11 +71,13 @@ static int print_texts(const char *path, struct error *error) {
 }
 
 int main(int argc, char **argv) {
-    int swap = argc > 1 && !strcmp(argv[1], "--swap"), texts = argc > 1 && !strcmp(argv[1], "--texts");
-    int status = argc < 2 + (swap || texts);
+    const char *option = argc > 1 && !strncmp(argv[1], "--", 2) ? argv[1] : "";
+    int first = *option ? 2 : 1, status = argc <= first;
     struct error error = {.message = "which file?"};
-    for (int i = 1 + (swap || texts); i < argc && !status; i++)
-        status = texts ? print_texts(argv[i], &error) : print_pixels(argv[i], swap, &error);
+    for (int i = first; i < argc && !status; i++)
+        status = !strcmp(option, "--texts")    ? print_texts(argv[i], &error)
+                 : !strcmp(option, "--values") ? print_values(argv[i], &error)
+                                               : print_pixels(argv[i], !strcmp(option, "--swap"), &error);
     if (status)
         fprintf(stderr, "png_pixels: %s\n", error.message);
     return status != 0;

@@ -323,7 +323,9 @@ static struct distance compare_case(const struct weights *weights, const char *g
     return distance;
 }
 
-/* All layers of the demo network. The rest is ReLUs and maxima that turn out otherwise. */
+/* All layers of the demo network. The rest is ReLUs and maxima that turn out otherwise. Which they are changes with the
+ * last bits before the rounding: a deep layer's loss that is 2e-3 away with one compiler is 2e-2 away with another, and
+ * the mean of all 4e-3 or 5e-3. */
 static void gradients_point_where_those_of_double_precision_do(void **state) {
     (void)state;
     struct distance mean = {0}, worst = {.cosine = 1};
@@ -338,17 +340,19 @@ static void gradients_point_where_those_of_double_precision_do(void **state) {
         struct distance distance = compare_case(&weights, group);
         mean.error += distance.error;
         mean.cosine += distance.cosine;
+        mean.loss += distance.loss;
         worst.error = fmax(worst.error, distance.error);
         worst.cosine = fmin(worst.cosine, distance.cosine);
         worst.loss = fmax(worst.loss, distance.loss);
     }
-    printf("# %d gradients: error %.3f, at most %.3f; cosine %.4f, at least %.4f; error of the loss at most %.1e\n",
-           cases, mean.error / cases, worst.error, mean.cosine / cases, worst.cosine, worst.loss);
+    printf(
+        "# %d gradients: error %.3f, at most %.3f; cosine %.4f, at least %.4f; error of the loss %.1e, at most %.1e\n",
+        cases, mean.error / cases, worst.error, mean.cosine / cases, worst.cosine, mean.loss / cases, worst.loss);
     assert_true(cases == 2 * weights.net.layers);
     weights_free(&weights);
     assert_true(mean.error / cases < 0.1 && worst.error < 0.3);
     assert_true(mean.cosine / cases > 0.993 && worst.cosine > 0.96);
-    assert_true(worst.loss < 0.02);
+    assert_true(mean.loss / cases < 0.008 && worst.loss < 0.04);
 }
 
 int main(void) {

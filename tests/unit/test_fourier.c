@@ -459,8 +459,8 @@ static int rising(const void *a, const void *b) {
 }
 
 /* Chaotic, so only the beginning of what starts alive, and the end within a tolerance, can be compared. At the third
- * loss a unit in one or two of the drawings already falls to the other side of zero, 3e-3 away, with some compilers and
- * with some of OpenBLAS's processors; the other drawings agree to 3e-5. */
+ * loss a unit in two of the drawings already falls to the other side of zero with some compilers and some of OpenBLAS's
+ * processors: one is 3e-7, 4e-4 or 3e-3 away, the other 3e-4 or 3e-3. The rest agree to 3e-5 with all of them. */
 static void ascents_agree_with_double_precision(void **state) {
     (void)state;
     double final[DRAWN], third[DRAWN], early = 0;
@@ -485,12 +485,13 @@ static void ascents_agree_with_double_precision(void **state) {
     }
     qsort(final, DRAWN, sizeof *final, rising);
     qsort(third, alive, sizeof *third, rising);
-    printf("# first two losses within %.1e, third within %.1e (3 in 4), %.1e (all), final loss within %.1e (median), "
-           "%.1e (9 in 10)\n",
-           early, third[alive * 3 / 4], third[alive - 1], final[DRAWN / 2], final[DRAWN * 9 / 10]);
+    printf(
+        "# first two losses within %.1e, third within %.1e (all but two), %.1e (all), final loss within %.1e (median), "
+        "%.1e (9 in 10)\n",
+        early, third[alive - 3], third[alive - 1], final[DRAWN / 2], final[DRAWN * 9 / 10]);
     assert_true(alive > DRAWN / 2);
     assert_true(early < 3e-4);
-    assert_true(third[alive * 3 / 4] < 1e-4);
+    assert_true(third[alive - 3] < 1e-4);
     assert_true(third[alive - 1] < 1e-2);
     assert_true(final[DRAWN / 2] < 0.03);
     assert_true(final[DRAWN * 9 / 10] < 0.15);

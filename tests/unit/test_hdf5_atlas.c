@@ -64,7 +64,8 @@ static struct store fill_store(struct store_layer layers[2]) {
 }
 
 static int write_atlas(const struct store *store, const struct store_layer *layers, struct error *error) {
-    return hdf5_atlas_write(store, layers, 2, WIDTH, HEIGHT, attributes, ATTRIBUTES, NULL, error);
+    return hdf5_atlas_write(store, layers, 2, WIDTH, HEIGHT, &(struct examples){0}, attributes, ATTRIBUTES, NULL,
+                            error);
 }
 
 static struct text atlas_bytes(void) {

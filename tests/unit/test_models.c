@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "filteratlas/base/text.h"
 #include "filteratlas/model/model_file.h"
 #include "filteratlas/model/weights.h"
 #include "folder.h"
@@ -370,6 +371,71 @@ static void a_model_as_a_layer_is_read_by_names(void **state) {
     assert_plain(file, NULL, model, "nested and frozen, saved whole");
     free(inner);
     free(outer);
+    sample_free(model);
+}
+
+/* Layers that differ by their models only: "x" and, in a model within that of the first, "x". */
+static void layers_of_one_name_are_told_apart(void **state) {
+    (void)state;
+    static const char conv[] =
+        "{\"class_name\":\"Conv2D\",\"config\":{\"name\":\"%s\",\"filters\":4,\"kernel_size\":[3,3],"
+        "\"padding\":\"same\",\"batch_input_shape\":[null,64,64,%d]}}";
+    struct model_recipe recipe = {.convolutions = 3, .width = 4};
+    struct sample *model = sample_make(&recipe);
+    struct text text = {0};
+    text_append(&text, "{\"class_name\":\"Sequential\",\"config\":[{\"class_name\":\"Sequential\",\"config\":"
+                       "{\"name\":\"vgg16\",\"layers\":[");
+    text_append(&text, conv, "first", 3);
+    text_append(&text, ",");
+    text_append(&text, conv, "x", 4);
+    text_append(&text, ",{\"class_name\":\"Sequential\",\"config\":{\"name\":\"inner\",\"layers\":[");
+    text_append(&text, conv, "x", 4);
+    text_append(&text, "]}}]}}]}");
+    static const char *const names[] = {"first", "x", "x_1"};
+    for (int l = 0, c = 0; l < model->layers; l++)
+        for (int w = 0; w < model->layer[l].weights; w++)
+            snprintf(model->layer[l].weight[w].name, sizeof model->layer[l].weight[w].name, "%s/%s:0",
+                     names[w ? c++ : c], w ? "bias" : "kernel");
+    model_file_id id = sample_create(file);
+    model_put_text(id, "/", "model_config", text.bytes);
+    model_put_nested(id, "/model_weights", model, "", 0, 99, 0);
+    sample_close(id);
+    text_free(&text);
+
+    struct model_file read;
+    struct error error;
+    size_t count, place = 0;
+    float *numbers = sample_numbers(model, 3, &count);
+    if (model_file_read(file, NULL, false, &read, &error))
+        fail_msg("%s", error.message);
+    assert_int_equal(read.graph.nodes, 4);
+    for (int n = 1; n < 4; n++) {
+        size_t size = graph_node_parameters(&read.graph.node[n]);
+        assert_memory_equal(read.graph.values + read.graph.node[n].weights, numbers + place,
+                            (size - 4) * sizeof(float));
+        place += size;
+    }
+    assert_string_equal(read.graph.node[3].name, "vgg16/inner/x");
+    free(numbers);
+    graph_free(&read.graph);
+    sample_free(model);
+}
+
+static void models_used_several_times_are_refused(void **state) {
+    (void)state;
+    static const char config[] =
+        "{\"class_name\":\"Functional\",\"config\":{\"layers\":[{\"class_name\":\"InputLayer\",\"config\":{\"name\":"
+        "\"a\",\"batch_input_shape\":[null,64,64,3]},\"inbound_nodes\":[]},{\"class_name\":\"Sequential\",\"config\":{"
+        "\"name\":\"vgg16\",\"layers\":[{\"class_name\":\"Conv2D\",\"config\":{\"name\":\"block1_conv1\",\"filters\":3,"
+        "\"kernel_size\":[3,3]}}]},\"inbound_nodes\":[[[\"a\",0,0,{}]],[[\"vgg16\",1,0,{}]]]}],\"input_layers\":"
+        "[[\"a\",0,0]],\"output_layers\":[[\"vgg16\",2,0]]}}";
+    struct model_recipe recipe = {.convolutions = 1, .width = 3};
+    struct sample *model = sample_make(&recipe);
+    model_file_id id = sample_create(file);
+    model_put_text(id, "/", "model_config", config);
+    model_put_nested(id, "/model_weights", model, "", 0, 99, 0);
+    sample_close(id);
+    assert_refused(file, NULL, "vgg16 (Sequential) is a model used 2 times as a layer", "used twice");
     sample_free(model);
 }
 
@@ -776,6 +842,8 @@ int main(void) {
         cmocka_unit_test(weights_that_do_not_fit_the_description_are_refused),
         cmocka_unit_test(frozen_layers_keep_their_places),
         cmocka_unit_test(a_model_as_a_layer_is_read_by_names),
+        cmocka_unit_test(layers_of_one_name_are_told_apart),
+        cmocka_unit_test(models_used_several_times_are_refused),
         cmocka_unit_test(orders_that_nothing_tells_are_refused),
         cmocka_unit_test(weights_alone_that_may_be_another_network_are_refused),
         cmocka_unit_test(counted_weights_that_may_be_another_network_are_refused),

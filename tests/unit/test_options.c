@@ -440,7 +440,7 @@ static void an_ambiguous_abbreviation_names_what_it_may_be(void **state) {
 
 static void help_comes_before_any_check(void **state) {
     (void)state;
-    static const char *const commands[] = {"render", "plan", "inspect", "stitch", "examples"};
+    static const char *const commands[] = {"render", "plan", "inspect", "stitch", "examples", "gallery"};
     for (int c = 0; c < COMMANDS; c++) {
         struct line line = PARSE(commands[c], "--help");
         assert_int_equal(line.status, STATUS_OK);
@@ -660,7 +660,7 @@ static void takes_itself(const char *name, const void *command) {
 /* A command knows each option that its help offers, and its help shows the defaults. */
 static void help_offers_only_what_is_understood(void **state) {
     (void)state;
-    static const char *const commands[] = {"render", "plan", "inspect", "stitch", "examples"};
+    static const char *const commands[] = {"render", "plan", "inspect", "stitch", "examples", "gallery"};
     for (int c = 0; c < COMMANDS; c++) {
         struct text help = {0};
         options_command_help(c, &help);

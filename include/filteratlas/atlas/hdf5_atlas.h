@@ -6,6 +6,17 @@
  *                loss     float64 (N)
  *                status   4 bytes of ASCII (N): "live" or "dead"
  *
+ * and, of a layer that `examples` has looked at, a group of the images that excite it most; row i is the same filter,
+ * and place p, from 0, the (p + 1)-best of at most T images:
+ *
+ *   /block5_conv1/examples           attribute images: how many were looked at
+ *                examples/answered   int32 (N), how many of them the filter answered to
+ *                examples/image      UTF-8 strings (N, T), the image's name, "" where there is none
+ *                examples/row        int32 (N, T), in the layer's map, -1 where there is none
+ *                examples/column     likewise
+ *                examples/activation float32 (N, T), 0 where there is none
+ *                examples/jpeg       uint8 of variable length (N, T), the file with the part of the image
+ *
  * Dead filters have no picture: their rows of `images` were never written, read as zeros and take no space. `images`
  * has the attributes of an HDF5 image (HDF5 Image and Palette Specification 1.2: CLASS ... INTERLACE_MODE). The bytes
  * depend on the pictures, the losses and HDF5 alone, not on when or by how many ranks they were made. hdf5.h is
@@ -13,6 +24,7 @@
 #ifndef FILTERATLAS_HDF5_ATLAS_H
 #define FILTERATLAS_HDF5_ATLAS_H
 
+#include "filteratlas/atlas/examples.h"
 #include "filteratlas/atlas/store.h"
 #include "filteratlas/base/error.h"
 #include "filteratlas/base/interrupt.h"
@@ -34,9 +46,9 @@ struct hdf5_attribute {
 
 /* Writes DIR/atlas.h5 anew, picture by picture: no more than a few pictures are in memory. There is either the whole
  * new file or what was there before, also when it is interrupted, between two rows or pictures. width, height: pixels
- * of every picture; a picture of another size is refused. */
+ * of every picture; a picture of another size is refused. examples: what is known, maybe of no layer. */
 int hdf5_atlas_write(const struct store *store, const struct store_layer *layers, int count, int width, int height,
-                     const struct hdf5_attribute *attributes, int attributes_count, const struct interrupt *interrupt,
-                     struct error *error);
+                     const struct examples *examples, const struct hdf5_attribute *attributes, int attributes_count,
+                     const struct interrupt *interrupt, struct error *error);
 
 #endif
