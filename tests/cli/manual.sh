@@ -16,7 +16,7 @@ sed -n '/<!-- options -->/,/<!-- \/options -->/{//!p}' "$MANUAL/README.md" >"$TE
 check "the manual has the table of options that the program prints" diff "$TEMPORARY/table" "$TEMPORARY/wanted"
 
 # Options of other programs, and what the program offers beside the table.
-others='--bench --bind-to --export --help --man --mpi --ntasks --quick --time --version --seeds --kernels'
+others='--bandwidth --bench --bind-to --export --help --man --mpi --ntasks --quick --time --version --seeds --kernels'
 {
     tr ' ' '\n' <<<"$others"
     sed -n 's/^| `\(--[a-z0-9-]*\).*/\1/p' "$TEMPORARY/wanted"
