@@ -35,6 +35,26 @@ launcher_in_slurm() {
     esac
 }
 
+# launcher_of_job: the same for the ranks that this Slurm job asked for, and LAUNCHER, where it is not set: srun, which
+# starts the ranks itself if this Slurm speaks PMIx; else mpirun. Either binds every rank to a core of its own, and ends
+# the job when a rank is killed, out of memory say.
+launcher_of_job() {
+    export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+    if [ -z "${LAUNCHER:-}" ]; then
+        if srun --mpi=list 2>&1 | grep -qw pmix; then LAUNCHER=srun; else LAUNCHER=mpirun; fi
+    fi
+    case $LAUNCHER in
+    srun)
+        # Slurm's PMIx fences go along a tree or a ring of nodes. By the tree (seen in 22.05) MPI_Init returns on some
+        # nodes before it is done on others, and Open MPI's TCP part breaks down over a message that comes so early.
+        export SLURM_PMIX_FENCE=${SLURM_PMIX_FENCE:-ring}
+        launch=(srun --mpi=pmix --kill-on-bad-exit=1 --cpus-per-task=1 --cpu-bind=cores)
+        ;;
+    mpirun) launcher_in_slurm "$SLURM_NTASKS" ;;
+    *) echo "LAUNCHER=$LAUNCHER: must be srun or mpirun" >&2; return 2 ;;
+    esac
+}
+
 # launcher_on_hosts HOSTFILE RANKS VARIABLE...: the same on the hosts of a hostfile, "HOST slots=N" a line; RANKS '' is all
 # slots. The variables are sent along.
 launcher_on_hosts() {
