@@ -3,7 +3,7 @@
 #include "command.h"
 #include "filteratlas/atlas/png_file.h"
 #include "filteratlas/base/text.h"
-#include "filteratlas/model/weights.h"
+#include "filteratlas/model/model_file.h"
 #include "filteratlas/net/gemm.h"
 #include "filteratlas/net/winograd.h"
 #include "nearest.h"
@@ -28,7 +28,7 @@ static int print_text(void (*fill)(struct text *text)) {
 static int print_version(void) {
     printf("filteratlas %s\n%s convolutions\n%s\n%s\n%s\n", FILTERATLAS_VERSION,
            winograd_kernels_name(winograd_find_kernels(NULL)), gemm_description(), png_description(),
-           weights_description());
+           model_file_library());
     return STATUS_OK;
 }
 

@@ -10,6 +10,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 void command_print_help(enum command command) {
@@ -31,12 +32,12 @@ int command_options(enum command command, int argc, char **argv, struct options 
 /* Raised whenever a change may alter the bytes of a picture: an older store is then refused, not mixed. */
 static const char ARITHMETIC[] = "1";
 
-int command_job_entries(const struct options *options, const struct weights *weights, struct text *values,
+int command_job_entries(const struct options *options, const struct model *model, struct text *values,
                         struct store_entry *entries) {
     int count = 0;
     entries[count++] = (struct store_entry){"arithmetic", ARITHMETIC};
-    entries[count++] = (struct store_entry){"network", weights->net.variant};
-    entries[count++] = (struct store_entry){"weights-sha256", weights->sha256};
+    entries[count++] = (struct store_entry){"network", model->layers.network};
+    entries[count++] = (struct store_entry){"weights-sha256", model->sha256};
     return count + options_job_entries(options, values, entries + count);
 }
 
@@ -143,7 +144,7 @@ static int lock_files(const struct publication *p, const char *name, struct lock
 
 /* Several ranks and commands may be at it: a lock of the layer's files, beside that of its pictures. */
 static int publish_layer(const struct publication *p, const char *name, struct text *line, struct error *error) {
-    char lock_name[64], mosaic[DURABLE_PATH_SIZE];
+    char lock_name[STORE_NAME_SIZE + 8], mosaic[DURABLE_PATH_SIZE];
     struct lock *lock;
     struct store_layer layer;
     snprintf(lock_name, sizeof lock_name, "%s.files", name);
@@ -183,15 +184,27 @@ static int write_tables(const struct publication *p, const struct store_job *job
     return status;
 }
 
+/* The layers of these names. */
+static int read_layers(const struct publication *p, const struct store_names *names, bool look,
+                       struct store_layer **layers, struct error *error) {
+    *layers = calloc((size_t)names->count + 1, sizeof **layers);
+    int status = *layers ? STATUS_OK : error_memory(error, names->count * (double)sizeof **layers, "the layers");
+    for (int l = 0; l < names->count && !status; l++)
+        status = read_layer(p, names->name[l], look, &(*layers)[l], error);
+    return status;
+}
+
 /* atlas.h5 reads every picture, so what is damaged is left out before. */
 static int read_and_write_tables(const struct publication *p, struct error *error) {
-    char names[VGG_MAX_LAYERS][32];
-    struct store_layer layers[VGG_MAX_LAYERS] = {0};
+    struct store_names names;
+    struct store_layer *layers = NULL;
     struct store_job job = {0};
     bool look = p->look || export_wanted(p->store, p->options);
-    int count = store_layers(p->store, names, VGG_MAX_LAYERS), status = store_read_job(p->store->folder, &job, error);
-    for (int l = 0; l < count && !status; l++)
-        status = read_layer(p, names[l], look, &layers[l], error);
+    int status = store_layers(p->store, &names, error), count = names.count;
+    if (!status)
+        status = store_read_job(p->store->folder, &job, error);
+    if (!status)
+        status = read_layers(p, &names, look, &layers, error);
     if (!status)
         status = write_tables(p, &job, layers, count, error);
     if (!status) {
@@ -199,8 +212,10 @@ static int read_and_write_tables(const struct publication *p, struct error *erro
         if (!p->knows_selected) /* a render has said so when it began */
             say_kernels(p->store, layers, count);
     }
-    for (int l = 0; l < count; l++)
+    for (int l = 0; l < count && layers; l++)
         store_layer_free(&layers[l]);
+    free(layers);
+    store_names_free(&names);
     store_job_free(&job);
     return status;
 }
@@ -226,17 +241,18 @@ int command_publish_tables(const struct store *store, const struct options *opti
 }
 
 static int publish_selected(const struct publication *p, struct error *error) {
-    char names[VGG_MAX_LAYERS][32];
-    int count = store_layers(p->store, names, VGG_MAX_LAYERS), status = STATUS_OK;
-    for (int l = 0; l < count && !status; l++) {
+    struct store_names names;
+    int status = store_layers(p->store, &names, error);
+    for (int l = 0; l < names.count && !status; l++) {
         struct text line = {0};
-        if (selection_list_matches(p->options->layers, names[l]))
-            status = publish_layer(p, names[l], &line, error);
+        if (selection_list_matches(p->options->layers, names.name[l]))
+            status = publish_layer(p, names.name[l], &line, error);
         if (line.size && !status && !p->options->quiet)
             fputs(line.bytes, stdout);
         fflush(stdout);
         text_free(&line);
     }
+    store_names_free(&names);
     return status;
 }
 

@@ -4,7 +4,7 @@
 
 #include "filteratlas/atlas/store.h"
 #include "filteratlas/base/interrupt.h"
-#include "filteratlas/model/weights.h"
+#include "filteratlas/model/model.h"
 #include "options.h"
 
 /* Parses a command's options for a command that runs as one process: reports an error, prints the help if asked. */
@@ -14,9 +14,9 @@ int command_options(enum command command, int argc, char **argv, struct options 
 void command_print_help(enum command command);
 
 /* What job.txt says of this job: the revision of the arithmetic, the network and its weights, the options. Returns the
- * number of entries[COMMAND_JOB_ENTRIES]; values live in *values, *options and *weights. */
+ * number of entries[COMMAND_JOB_ENTRIES]; values live in *values, *options and *model. */
 enum { COMMAND_JOB_ENTRIES = OPTIONS_JOB_ENTRIES + 3 };
-int command_job_entries(const struct options *options, const struct weights *weights, struct text *values,
+int command_job_entries(const struct options *options, const struct model *model, struct text *values,
                         struct store_entry *entries);
 
 /* "filteratlas: SENTENCE" on standard error, for what a person should know although nothing failed. */

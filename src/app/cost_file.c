@@ -8,63 +8,71 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int make_room(const struct vgg *net, struct cost_file *costs, struct error *error) {
-    for (int l = 0; l < net->layers; l++) {
-        size_t filters = net->layer[l].out_channels;
-        costs->seconds[l] = malloc(filters * sizeof *costs->seconds[l]);
-        if (!costs->seconds[l])
-            return error_memory(error, (double)(filters * sizeof *costs->seconds[l]), "costs");
+static int make_room(const struct layers *layers, struct cost_file *costs, struct error *error) {
+    costs->layer = calloc((size_t)layers->count + 1, sizeof *costs->layer);
+    if (!costs->layer)
+        return error_memory(error, layers->count * (double)sizeof *costs->layer, "costs");
+    for (costs->layers = 0; costs->layers < layers->count; costs->layers++) {
+        struct layer_times *times = &costs->layer[costs->layers];
+        size_t filters = (size_t)layers->layer[costs->layers].filters;
+        times->seconds = malloc(filters * sizeof *times->seconds);
+        if (!times->seconds)
+            return error_memory(error, (double)(filters * sizeof *times->seconds), "costs");
         for (size_t f = 0; f < filters; f++)
-            costs->seconds[l][f] = -1;
-        costs->mean[l] = -1;
+            times->seconds[f] = -1;
+        times->mean = -1;
     }
     return STATUS_OK;
 }
 
 /* layer,filter,status,loss,seconds,rank */
-static bool read_line(const char *line, const struct vgg *net, struct cost_file *costs) {
-    char name[32];
-    int filter, layer;
+static bool read_line(const char *line, const struct layers *layers, struct cost_file *costs) {
+    char name[LAYER_NAME_SIZE];
+    int filter, length = (int)strcspn(line, ",\n");
     double seconds;
-    if (sscanf(line, "%31[^,],%d,%*[^,],%*[^,],%lf", name, &filter, &seconds) != 3 || !(seconds >= 0) || isinf(seconds))
+    if (length >= LAYER_NAME_SIZE || sscanf(line + length, ",%d,%*[^,],%*[^,],%lf", &filter, &seconds) != 2 ||
+        !(seconds >= 0) || isinf(seconds))
         return false;
-    layer = vgg_find(net, name);
-    if (layer < 0 || filter < 0 || filter >= net->layer[layer].out_channels)
+    snprintf(name, sizeof name, "%.*s", length, line);
+    int layer = layers_find(layers, name);
+    if (layer < 0 || filter < 0 || filter >= layers->layer[layer].filters)
         return false;
-    costs->seconds[layer][filter] = seconds;
+    costs->layer[layer].seconds[filter] = seconds;
     costs->filters++;
     return true;
 }
 
-static void summarize(const struct vgg *net, const struct unit_list *list, struct cost_file *costs) {
+/* Layers that are not planned have no nominal costs. */
+static void summarize(const struct layers *layers, const struct unit_list *list, struct cost_file *costs) {
     double taken = 0, nominal = 0;
-    for (int l = 0; l < net->layers; l++) {
+    for (int l = 0; l < layers->count; l++) {
         double sum = 0;
         int count = 0;
-        for (int f = 0; f < net->layer[l].out_channels; f++)
-            if (costs->seconds[l][f] >= 0) {
-                sum += costs->seconds[l][f];
+        for (int f = 0; f < layers->layer[l].filters; f++)
+            if (costs->layer[l].seconds[f] >= 0) {
+                sum += costs->layer[l].seconds[f];
                 count++;
             }
-        if (count)
-            costs->mean[l] = sum / count;
-        taken += sum;
-        nominal += count * list->costs.seconds[l][list->batch] / list->batch;
+        if (!count)
+            continue;
+        costs->layer[l].mean = sum / count;
+        taken += list->costs[l].filters ? sum : 0;
+        nominal += count * list->costs[l].seconds[list->batch] / list->batch;
     }
-    costs->scale = taken / nominal;
+    costs->scale = nominal > 0 ? taken / nominal : 1;
 }
 
-int cost_file_read(const char *path, const struct vgg *net, const struct unit_list *list, struct cost_file *costs,
+int cost_file_read(const char *path, const struct layers *layers, const struct unit_list *list, struct cost_file *costs,
                    struct error *error) {
     struct text text = {0};
     *costs = (struct cost_file){0};
     int status = text_read(path, &text, error), number = 0;
     if (status)
         return error->status = STATUS_USAGE;
-    status = make_room(net, costs, error);
+    status = make_room(layers, costs, error);
     for (const char *line = text.bytes; !status && line && *line; number++) {
         const char *end = strchr(line, '\n');
-        if (number && !read_line(line, net, costs))
+        if (number && !read_line(line, layers, costs))
             status = error_set(error, STATUS_USAGE,
                                "--costs %s: line %d names no filter of this network with its seconds; give the "
                                "losses.csv of a run with the same weights",
@@ -74,7 +82,7 @@ int cost_file_read(const char *path, const struct vgg *net, const struct unit_li
     if (!status && !costs->filters)
         status = error_set(error, STATUS_USAGE, "--costs %s: names no filter; give the losses.csv of a run", path);
     if (!status)
-        summarize(net, list, costs);
+        summarize(layers, list, costs);
     text_free(&text);
     return status;
 }
@@ -102,17 +110,19 @@ int cost_file_check(const char *path, const struct store_entry *job, int entries
 }
 
 void cost_file_free(struct cost_file *costs) {
-    for (int l = 0; l < VGG_MAX_LAYERS; l++)
-        free(costs->seconds[l]);
+    for (int l = 0; l < costs->layers; l++)
+        free(costs->layer[l].seconds);
+    free(costs->layer);
 }
 
 double cost_file_seconds(const struct cost_file *costs, const struct unit_list *list, const struct unit *piece) {
-    int filters[ASCENT_MAX_BATCH], count = unit_filters(piece, list->batch, filters), layer = piece->layer;
-    double batch_cost = list->costs.seconds[layer][list->batch] / list->batch, sum = 0;
+    int filters[ASCENT_MAX_BATCH], count = unit_filters(piece, list->batch, filters);
+    const struct layer_times *times = &costs->layer[piece->layer];
+    double batch_cost = list->costs[piece->layer].seconds[list->batch] / list->batch, sum = 0;
     for (int i = 0; i < count; i++) {
-        double seconds = costs->seconds[layer][filters[i]];
+        double seconds = times->seconds[filters[i]];
         if (seconds < 0)
-            seconds = costs->mean[layer] >= 0 ? costs->mean[layer] : costs->scale * batch_cost;
+            seconds = times->mean >= 0 ? times->mean : costs->scale * batch_cost;
         sum += seconds;
     }
     /* Fewer filters together take a little longer each. */

@@ -5,12 +5,18 @@
 #include "filteratlas/atlas/store.h"
 #include "filteratlas/base/error.h"
 #include "filteratlas/cluster/schedule.h"
-#include "filteratlas/model/vgg.h"
+#include "filteratlas/model/layers.h"
+
+/* Of a layer. */
+struct layer_times {
+    double *seconds; /* [filter], of one rank; negative where the file has none */
+    double mean;     /* of those that the file has, negative if none */
+};
 
 struct cost_file {
-    double *seconds[VGG_MAX_LAYERS]; /* [filter], of one rank; negative where the file has none */
-    double mean[VGG_MAX_LAYERS];     /* of those that the file has, negative if none */
-    double scale;                    /* seconds of the file for a nominal second of cost.h */
+    struct layer_times *layer; /* [layers] */
+    int layers;
+    double scale; /* seconds of the file for a nominal second of cost.h */
     int filters;
 };
 
@@ -19,7 +25,7 @@ struct cost_file {
 int cost_file_check(const char *path, const struct store_entry *job, int entries, struct error *error);
 
 /* STATUS_USAGE names the line that can't be used. Release with cost_file_free, after a failure too. */
-int cost_file_read(const char *path, const struct vgg *net, const struct unit_list *list, struct cost_file *costs,
+int cost_file_read(const char *path, const struct layers *layers, const struct unit_list *list, struct cost_file *costs,
                    struct error *error);
 void cost_file_free(struct cost_file *costs);
 

@@ -57,9 +57,10 @@ static int deepest_of(const struct run *run) {
 /* Rank 0 before anything starts ------------------------------------------------------------------------------------ */
 
 static int choose_layers(struct run *run, struct error *error) {
-    struct selection selection;
-    int status = selection_make(&run->options, &run->weights.net, &selection, error);
-    memcpy(run->worker.chosen, selection.layer, sizeof run->worker.chosen);
+    const char *names[VGG_MAX_LAYERS];
+    for (int l = 0; l < run->weights.net.layers; l++)
+        names[l] = run->weights.net.layer[l].name;
+    int status = selection_of_names(run->options.layers, names, run->weights.net.layers, run->worker.chosen, error);
     if (status)
         return status;
     int crop = run->options.crop, deepest = deepest_of(run), least = vgg_least_extent(&run->weights.net, deepest);

@@ -2,7 +2,6 @@
 
 #include "filteratlas/ascent/waves.h"
 #include "filteratlas/atlas/png_file.h"
-#include "filteratlas/model/vgg.h"
 #include "selection.h"
 
 #include <math.h>
@@ -146,22 +145,22 @@ static void print_line(const char *name, double *shares, int pictures, int filte
 
 int legibility_print(const struct store *store, const char *list, const struct interrupt *interrupt,
                      struct error *error) {
-    char names[VGG_MAX_LAYERS][32];
-    int count = store_layers(store, names, VGG_MAX_LAYERS), status = STATUS_OK;
+    struct store_names names;
+    int status = store_layers(store, &names, error);
     struct spectrum spectrum = {0};
     struct shares all = {0};
     printf("%-24s %8s %9s %12s\n", "Layer", "Filters", "Pictures", "Fine grain");
-    for (int l = 0; l < count && !status; l++) {
+    for (int l = 0; l < names.count && !status; l++) {
         struct store_layer layer;
         struct store_damage told = {0}; /* by those who made the files */
         int before = all.pictures;
-        if (!selection_list_matches(list, names[l]))
+        if (!selection_list_matches(list, names.name[l]))
             continue;
-        status = store_read_layer(store, names[l], interrupt, &layer, &told, error);
+        status = store_read_layer(store, names.name[l], interrupt, &layer, &told, error);
         if (!status)
             status = add_layer(store, &layer, &spectrum, &all, error);
         if (!status)
-            print_line(names[l], all.share + before, all.pictures - before, layer.count);
+            print_line(names.name[l], all.share + before, all.pictures - before, layer.count);
         store_layer_free(&layer);
         store_damage_free(&told);
     }
@@ -169,5 +168,6 @@ int legibility_print(const struct store *store, const char *list, const struct i
         print_line("All", all.share, all.pictures, all.filters);
     spectrum_free(&spectrum);
     free(all.share);
+    store_names_free(&names);
     return status;
 }

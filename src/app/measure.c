@@ -4,6 +4,7 @@
 #include "filteratlas/base/clock.h"
 #include "filteratlas/base/huge_pages.h"
 #include "filteratlas/net/gemm.h"
+#include "network.h"
 
 #include <math.h>
 #include <signal.h>
@@ -21,18 +22,22 @@ static const double SECONDS = 2;
 struct trial {
     struct ascent *ascent;
     const struct ascent_job *job;
-    const struct vgg *net;
+    const struct executor *executor;
+    const struct layers *layers;
     int layer, batch;
     double measured, nominal; /* seconds: taken, and as cost.h says */
 };
 
 /* One iteration of `count` filters at an octave. False if no filter lives. */
 static bool iterate(struct trial *trial, int octave, int count) {
-    int channels = trial->net->layer[trial->layer].out_channels;
+    const struct layer *layer = &trial->layers->layer[trial->layer];
     bool lives;
-    count = count < channels ? count : channels;
-    trial->measured += ascent_time(trial->ascent, trial->layer, octave, count, &lives);
-    trial->nominal += cost_iteration(trial->net, trial->job, octave, trial->layer, count);
+    double nominal = 0;
+    struct error ignored; /* without memory for a plan, it is not counted */
+    count = count < layer->filters ? count : layer->filters;
+    trial->measured += ascent_time(trial->ascent, layer->node, octave, count, &lives);
+    cost_iteration(trial->executor, trial->job, octave, layer->node, count, &nominal, &ignored);
+    trial->nominal += nominal;
     return lives;
 }
 
@@ -74,12 +79,21 @@ static int company_size(int ranks, double rank_bytes) {
     return (int)fmin(processes, MOST_PROCESSES);
 }
 
+/* The last layer before `layer` that can be drawn; -1 if there is none. */
+static int layer_before(const struct trial *trial, int layer) {
+    do
+        layer--;
+    while (layer >= 0 && !executor_draws(trial->executor, trial->layers->layer[layer].node));
+    return layer;
+}
+
 /* Deep filters are dead at first sight in some networks: then a layer further up is measured. False if interrupted. */
 static bool find_live_layer(struct trial *trial, const struct interrupt *interrupt) {
     while (interrupt_goes_on(interrupt)) {
-        if (iterate(trial, 0, trial->batch) || !trial->layer)
+        int before = layer_before(trial, trial->layer);
+        if (iterate(trial, 0, trial->batch) || before < 0)
             return true;
-        trial->layer--;
+        trial->layer = before;
     }
     return false;
 }
@@ -104,38 +118,71 @@ static double picture_bytes(const struct octaves *octaves) {
 
 static const int png_copies = 2;
 
-/* Memory that nothing is written to isn't there yet: without a measurement, this takes no time and no room. */
-int measure(const struct weights *weights, const struct ascent_job *job, const struct winograd_kernels *kernels,
-            int deepest, int batch, int ranks, struct measurement *measurement, struct error *error) {
-    size_t table_bytes = network_table_bytes(&weights->net, &job->octaves, deepest, kernels);
-    void *tables = huge_pages_allocate(table_bytes);
-    struct network network = {0};
-    struct ascent *ascent = NULL;
-    int status = tables ? STATUS_OK : error_memory(error, (double)table_bytes, "tables");
-    *measurement = (struct measurement){.node_bytes = (double)(table_bytes + weights->count * sizeof(float))};
+/* What drawing takes, ready but for what is in the tables. */
+struct workshop {
+    bool *nodes;
+    struct executor *executor;
+    void *tables;
+    struct ascent *ascent;
+};
+
+static int make_workshop(const struct model *model, const bool *chosen, const struct ascent_job *job,
+                         const struct winograd_kernels *kernels, int batch, struct workshop *w, struct error *error) {
+    w->nodes = malloc((size_t)model->graph.nodes * sizeof *w->nodes);
+    if (!w->nodes)
+        return error_memory(error, model->graph.nodes, "the network");
+    network_mark_nodes(model, chosen, w->nodes);
+    int status = executor_make(&model->graph, &job->octaves, w->nodes, kernels, &w->executor, error);
+    if (status)
+        return status;
+    size_t bytes = executor_table_bytes(w->executor);
+    w->tables = huge_pages_allocate(bytes);
+    status = w->tables ? executor_place(w->executor, w->tables, error) : error_memory(error, (double)bytes, "tables");
+    return status ? status : ascent_make_of_graph(w->executor, job, batch, &w->ascent, error);
+}
+
+static void workshop_free(struct workshop *w) {
+    ascent_free(w->ascent);
+    executor_free(w->executor);
+    free(w->tables);
+    free(w->nodes);
+}
+
+static int measure_speed(const struct workshop *w, const struct model *model, const struct ascent_job *job, int batch,
+                         int ranks, struct measurement *measurement, struct error *error) {
+    struct trial trial = {w->ascent, job, w->executor, &model->layers, .layer = model->layers.count, .batch = batch};
+    trial.layer = layer_before(&trial, trial.layer);
+    measurement->processes = company_size(ranks, measurement->rank_bytes);
+    int status = gemm_prepare(error);
     if (!status)
-        status = network_place(weights, &job->octaves, deepest, kernels, tables, &network, error);
-    if (!status && ranks)
-        status = gemm_prepare(error);
+        status = executor_fill_tables(w->executor, 0, 1, error);
     if (!status)
-        status = ascent_make(&network, job, deepest, batch, &ascent, error);
-    if (!status)
-        measurement->rank_bytes = ascent_bytes(ascent) + png_copies * picture_bytes(&job->octaves);
-    if (!status && ranks) {
-        struct trial trial = {ascent, job, &network.net, .layer = deepest, .batch = batch};
-        measurement->processes = company_size(ranks, measurement->rank_bytes);
-        network_fill_tables(&network, 0, 1);
         measurement->scale = measure_scale(&trial, measurement->processes);
-    }
-    ascent_free(ascent);
-    network_free(&network);
-    free(tables);
     return status;
 }
 
-double measure_rank(struct ascent *ascent, const struct vgg *net, const struct ascent_job *job, int deepest,
-                    const struct interrupt *interrupt) {
-    struct trial trial = {ascent, job, net, .layer = deepest, .batch = 1};
+/* Memory that nothing is written to isn't there yet: without a measurement, this takes no time and no room. */
+int measure(const struct model *model, const bool *chosen, const struct ascent_job *job,
+            const struct winograd_kernels *kernels, int batch, int ranks, struct measurement *measurement,
+            struct error *error) {
+    struct workshop workshop = {.nodes = NULL};
+    int status = make_workshop(model, chosen, job, kernels, batch, &workshop, error);
+    if (!status) {
+        double values = (double)model->graph.value_count * sizeof(float);
+        *measurement = (struct measurement){.node_bytes = (double)executor_table_bytes(workshop.executor) + values,
+                                            .rank_bytes = ascent_bytes(workshop.ascent) +
+                                                          png_copies * picture_bytes(&job->octaves)};
+        if (ranks)
+            status = measure_speed(&workshop, model, job, batch, ranks, measurement, error);
+    }
+    workshop_free(&workshop);
+    return status;
+}
+
+double measure_rank(struct ascent *ascent, const struct executor *executor, const struct layers *layers,
+                    const struct ascent_job *job, const struct interrupt *interrupt) {
+    struct trial trial = {ascent, job, executor, layers, .layer = layers->count, .batch = 1};
+    trial.layer = layer_before(&trial, trial.layer);
     if (!find_live_layer(&trial, interrupt))
         return 0;
     trial.measured = trial.nominal = 0;

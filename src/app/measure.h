@@ -4,7 +4,7 @@
 
 #include "filteratlas/ascent/ascent.h"
 #include "filteratlas/base/interrupt.h"
-#include "filteratlas/model/weights.h"
+#include "filteratlas/model/model.h"
 
 struct measurement {
     double scale;      /* seconds here for a nominal second of cost.h; 0 without a measurement */
@@ -13,15 +13,16 @@ struct measurement {
     double rank_bytes; /* each rank's own */
 };
 
-/* For drawing layers up to `deepest` in batches of `batch`. With ranks > 0, draws single iterations for about two
- * seconds, on as many cores as so many ranks would take of this machine. */
-int measure(const struct weights *weights, const struct ascent_job *job, const struct winograd_kernels *kernels,
-            int deepest, int batch, int ranks, struct measurement *measurement, struct error *error);
+/* For drawing the chosen layers, chosen[layers.count], in batches of `batch`. With ranks > 0, draws single iterations
+ * for about two seconds, on as many cores as so many ranks would take of this machine. */
+int measure(const struct model *model, const bool *chosen, const struct ascent_job *job,
+            const struct winograd_kernels *kernels, int batch, int ranks, struct measurement *measurement,
+            struct error *error);
 
-/* How fast a rank is, in seconds for a nominal one of cost.h: an iteration at the smallest octave for a filter of layer
- * `deepest`, or of one before it whose filter isn't dead. In a run all ranks do so at once, as they will draw. 0 if it
- * was interrupted. */
-double measure_rank(struct ascent *ascent, const struct vgg *net, const struct ascent_job *job, int deepest,
-                    const struct interrupt *interrupt);
+/* How fast a rank is, in seconds for a nominal one of cost.h: an iteration at the smallest octave for a filter of the
+ * last layer that the executor draws, or of one before it whose filter isn't dead. In a run all ranks do so at once, as
+ * they will draw. 0 if it was interrupted. */
+double measure_rank(struct ascent *ascent, const struct executor *executor, const struct layers *layers,
+                    const struct ascent_job *job, const struct interrupt *interrupt);
 
 #endif

@@ -1,4 +1,4 @@
-#include "weights_reader.h"
+#include "model_reader.h"
 
 #include "filteratlas/base/clock.h"
 #include "filteratlas/base/thread.h"
@@ -11,7 +11,8 @@
 /* What both threads know; the reading one's alone once it was abandoned. */
 struct reading {
     const char *path, *config;
-    struct weights weights;
+    bool with_top;
+    struct model model;
     int status;
     struct error error;
     atomic_bool done;
@@ -19,20 +20,21 @@ struct reading {
 
 static void *read_all(void *context) {
     struct reading *reading = context;
-    reading->status = weights_read(reading->path, reading->config, &reading->weights, &reading->error);
+    reading->status = model_read(reading->path, reading->config, reading->with_top, &reading->model, &reading->error);
     atomic_store(&reading->done, true);
     return NULL;
 }
 
-int weights_reader_read(const char *path, const char *config, const struct interrupt *interrupt,
-                        struct weights *weights, bool *abandoned, struct error *error) {
+int model_reader_read(const char *path, const char *config, bool with_top, const struct interrupt *interrupt,
+                      struct model *model, bool *abandoned, struct error *error) {
     struct reading *reading = calloc(1, sizeof *reading);
     pthread_t thread;
     *abandoned = false;
     if (!reading)
-        return error_memory(error, sizeof *reading, "reading the weights");
+        return error_memory(error, sizeof *reading, "reading the network");
     reading->path = path;
     reading->config = config;
+    reading->with_top = with_top;
     int status = thread_start(&thread, 0, read_all, reading, error);
     if (status) {
         free(reading);
@@ -47,7 +49,7 @@ int weights_reader_read(const char *path, const char *config, const struct inter
         clock_pause(fmin(1e-4 + (clock_now() - start) / 100, 0.02));
     }
     pthread_join(thread, NULL);
-    *weights = reading->weights;
+    *model = reading->model;
     *error = reading->status ? reading->error : *error;
     status = reading->status;
     free(reading);

@@ -36,7 +36,7 @@ const struct row option_rows[OPTION_ROWS] = {
      "its description (JSON), where FILE has none"},
     {"recipe", 0, TYPE_CHOICE, GROUP_RECIPE, RENDER | PLAN, FIELD(recipe), "keras|fourier", BOTH("keras"), 0, 0,
      "Keras's example, or legible waves"},
-    {"size", 0, TYPE_SIZE, GROUP_JOB, RENDER | PLAN, FIELD(size), "W[xH]", EACH("412", "224"), 1, 16384,
+    {"size", 0, TYPE_SIZE, GROUP_JOB, RENDER | PLAN, FIELD(size), "W[xH]", EACH("412", "224"), 1, OPTIONS_MAX_SIZE,
      "pixels of a finished picture"},
     {"upscaling-steps", 0, TYPE_INTEGER, GROUP_JOB, RENDER | PLAN, FIELD(steps), "N", EACH("9", "3"), 1,
      OCTAVES_MAX_STEPS, "octaves: sizes it grows through"},
@@ -127,7 +127,7 @@ const struct row option_rows[OPTION_ROWS] = {
      "pixels of the square in its middle that the network is given"},
     {"preprocess", 0, TYPE_CHOICE, GROUP_EXAMPLES, EXAMPLES, FIELD(image_preprocess), "caffe|tf|torch|unit|none",
      BOTH("caffe"), 0, 0, "how it is given"},
-    {"size", 0, TYPE_SIZE, GROUP_INSPECT, INSPECT, FIELD(map_size), "W[xH]", NONE, 1, 16384,
+    {"size", 0, TYPE_SIZE, GROUP_INSPECT, INSPECT, FIELD(map_size), "W[xH]", NONE, 1, OPTIONS_MAX_SIZE,
      "pixels for which the maps are told (default: the network's own size, or 224)"},
     {"help", 'h', TYPE_FLAG, GROUP_OTHER, RENDER | PLAN | INSPECT | STITCH | EXAMPLES, FIELD(help), NULL, NONE, 0, 0,
      "print this and exit"},
@@ -273,6 +273,14 @@ static int parse_option(enum command command, int code, const char *word, struct
                      *optarg ? optarg : "''", allowed);
 }
 
+/* Whether the option of a field is among those given. */
+static bool is_given(uint64_t given, size_t offset) {
+    for (int r = 0; r < OPTION_ROWS; r++)
+        if (given >> r & 1 && option_rows[r].offset == offset)
+            return true;
+    return false;
+}
+
 /* Which commands can't do without --weights and --out. */
 static bool needs_weights(enum command command) {
     return command == COMMAND_RENDER || command == COMMAND_PLAN || command == COMMAND_EXAMPLES;
@@ -365,6 +373,8 @@ int options_parse(enum command command, int argc, char **argv, struct options *o
     }
     if (status || options->help)
         return status;
+    options->size_given = is_given(given, FIELD(size));
+    options->preprocess_given = is_given(given, FIELD(preprocess));
     set_defaults(options->recipe, given, options);
     status = check_recipe(options->recipe, given, error);
     return status ? status : check_complete(command, argc, argv, options, error);

@@ -16,7 +16,7 @@ enum command { COMMAND_RENDER, COMMAND_PLAN, COMMAND_INSPECT, COMMAND_STITCH, CO
 
 enum progress_style { PROGRESS_AUTO, PROGRESS_BAR, PROGRESS_LINES, PROGRESS_NONE };
 
-enum { OPTIONS_MAX_RANKS = 32, OPTIONS_JOB_ENTRIES = 32, OPTIONS_TIME_AUTO = -1 };
+enum { OPTIONS_MAX_RANKS = 32, OPTIONS_JOB_ENTRIES = 32, OPTIONS_TIME_AUTO = -1, OPTIONS_MAX_SIZE = 16384 };
 
 struct extent {
     int width, height; /* pixels */
@@ -41,6 +41,7 @@ struct options {
     /* job; what the recipe has no use for is of no account */
     int recipe; /* enum recipe_kind */
     struct extent size;
+    bool size_given, preprocess_given;
     int steps;
     double factor;
     int epochs;

@@ -2,23 +2,26 @@
 #include "cost_file.h"
 #include "filteratlas/app/app.h"
 #include "filteratlas/cluster/simulate.h"
-#include "filteratlas/model/weights.h"
 #include "measure.h"
+#include "network.h"
 #include "progress.h"
 #include "report.h"
 #include "selection.h"
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 /* What is planned, and how long things take. */
 struct plan {
-    const struct options *options;
-    struct weights weights;
+    struct options *options;
+    struct model model;
     struct ascent_job job;
     const struct winograd_kernels *kernels;
     struct selection selection;
+    struct layer_cost *layer_costs; /* [layers] */
     struct unit_list list;
     struct measurement measurement;
     struct cost_file costs;
@@ -29,7 +32,7 @@ struct plan {
 static bool selected(const void *selection, int layer, int filter) { return selection_has(selection, layer, filter); }
 
 static int make_list(const struct plan *plan, int batch, struct unit_list *list, struct error *error) {
-    return unit_list_make(&plan->weights.net, &plan->job, batch, selected, &plan->selection, list, error);
+    return unit_list_make(plan->layer_costs, plan->model.layers.count, batch, selected, &plan->selection, list, error);
 }
 
 /* A list and how long its pieces take. */
@@ -44,9 +47,13 @@ static double piece_seconds(const void *context, const struct unit *piece) {
     return plan->costs.filters ? cost_file_seconds(&plan->costs, timing->list, piece) : plan->scale * piece->cost;
 }
 
-static void print_layers(const struct vgg *net, const struct unit_list *list) {
-    printf("%-14s %8s %8s %14s\n", "Layer", "Units", "Filters", "TFLOP");
-    for (int l = 0; l < net->layers; l++) {
+static void print_layers(const struct layers *layers, const struct unit_list *list) {
+    int width = 14;
+    for (int l = 0; l < layers->count; l++)
+        if (list->costs[l].filters && (int)strlen(layers->layer[l].name) > width)
+            width = (int)strlen(layers->layer[l].name);
+    printf("%-*s %8s %8s %14s\n", width, "Layer", "Units", "Filters", "TFLOP");
+    for (int l = 0; l < layers->count; l++) {
         int units = 0, filters = 0;
         double flops = 0;
         for (int u = 0; u < list->count; u++)
@@ -56,9 +63,10 @@ static void print_layers(const struct vgg *net, const struct unit_list *list) {
                 flops += list->unit[u].flops;
             }
         if (units)
-            printf("%-14s %8d %8d %14.3f\n", net->layer[l].name, units, filters, flops / 1e12);
+            printf("%-*s %8d %8d %14.3f\n", width, layers->layer[l].name, units, filters, flops / 1e12);
     }
-    printf("%-14s %8d %8d %14.3f\n\n", "Total", list->count, unit_list_filters(list), unit_list_flops(list) / 1e12);
+    printf("%-*s %8d %8d %14.3f\n\n", width, "Total", list->count, unit_list_filters(list),
+           unit_list_flops(list) / 1e12);
 }
 
 /* PNG files of such pictures have about 0.75 of their pixels' bytes. */
@@ -133,7 +141,7 @@ static int print_time(const struct plan *plan, int ranks, struct error *error) {
     return STATUS_OK;
 }
 
-static int print_slices(const struct vgg *net, const struct unit_list *list, int ranks, struct error *error) {
+static int print_slices(const struct layers *layers, const struct unit_list *list, int ranks, struct error *error) {
     struct schedule schedule;
     int status = schedule_make(list, ranks, &schedule, error);
     if (!status)
@@ -150,7 +158,7 @@ static int print_slices(const struct vgg *net, const struct unit_list *list, int
         printf("%6d %8d %8d %12.3f", r, slice->pieces, filters, flops / 1e12);
         if (slice->pieces) {
             const struct unit *first = &schedule.piece[slice->piece[0]];
-            printf("  %s unit %d", net->layer[first->layer].name, first->index);
+            printf("  %s unit %d", layers->layer[first->layer].name, first->index);
         }
         printf("\n");
     }
@@ -181,26 +189,19 @@ static void print_basis(const struct plan *plan) {
 
 static int print_plan(const struct plan *plan, struct error *error) {
     const struct options *options = plan->options;
-    const struct vgg *net = &plan->weights.net;
+    const struct layers *layers = &plan->model.layers;
     int status = STATUS_OK;
-    printf("%s, %s recipe, %dx%d pixels, %d octaves of %d steps, batches of %d\n\n", net->variant,
+    printf("%s, %s recipe, %dx%d pixels, %d octaves of %d steps, batches of %d\n\n", layers->network,
            recipe_name(options->recipe), options->size.width, options->size.height, options->steps, options->epochs,
            options->batch);
-    print_layers(net, &plan->list);
+    print_layers(layers, &plan->list);
     printf("Memory: %.2f GB a node for weights and tables, and %.2f GB a rank\n", plan->measurement.node_bytes / 1e9,
            plan->measurement.rank_bytes / 1e9);
     print_disk(plan);
     print_basis(plan);
     for (int i = 0; i < options->ranks_count && !status; i++)
         status = print_time(plan, options->ranks[i], error);
-    return status ? status : print_slices(net, &plan->list, options->ranks[0], error);
-}
-
-static int deepest_selected(const struct plan *plan) {
-    int deepest = 0;
-    for (int l = 0; l < plan->weights.net.layers; l++)
-        deepest = plan->selection.layer[l] ? l : deepest;
-    return deepest;
+    return status ? status : print_slices(layers, &plan->list, options->ranks[0], error);
 }
 
 /* --speed is meant at the default batch, as benchmarks are. */
@@ -226,29 +227,30 @@ static int read_costs(struct plan *plan, struct error *error) {
     struct store_entry entries[COMMAND_JOB_ENTRIES];
     struct text values = {0};
     const char *path = plan->options->costs;
-    int count = command_job_entries(plan->options, &plan->weights, &values, entries);
+    int count = command_job_entries(plan->options, &plan->model, &values, entries);
     int status = cost_file_check(path, entries, count, error);
     text_free(&values);
-    return status ? status : cost_file_read(path, &plan->weights.net, &plan->list, &plan->costs, error);
+    return status ? status : cost_file_read(path, &plan->model.layers, &plan->list, &plan->costs, error);
 }
 
 static int make_plan(struct plan *plan, struct error *error) {
-    const struct options *options = plan->options;
-    const struct vgg *net = &plan->weights.net;
-    bool timed = options->speed <= 0 && !options->costs;
-    plan->job = options_job(options);
+    struct options *options = plan->options;
+    bool timed = options->speed <= 0 && !options->costs, abandoned;
     int status = options_kernels(options, &plan->kernels, error);
     if (!status)
-        status = selection_make(options, net, &plan->selection, error);
-    if (!status)
-        status = selection_check_size(&plan->selection, options, net, error);
+        status = network_read(options, NULL, &plan->model, &plan->selection, &abandoned, error);
+    if (status)
+        return status;
+    plan->job = network_job(options, &plan->model.graph);
+    status =
+        network_make_costs(&plan->model, plan->selection.layer, &plan->job, plan->kernels, &plan->layer_costs, error);
     if (!status)
         status = make_list(plan, options->batch, &plan->list, error);
     if (!status && options->costs)
         status = read_costs(plan, error);
     if (!status)
-        status = measure(&plan->weights, &plan->job, plan->kernels, deepest_selected(plan),
-                         unit_list_largest(&plan->list), timed ? most_ranks(options) : 0, &plan->measurement, error);
+        status = measure(&plan->model, plan->selection.layer, &plan->job, plan->kernels, unit_list_largest(&plan->list),
+                         timed ? most_ranks(options) : 0, &plan->measurement, error);
     if (!status && options->out)
         status = disk_measure(options->out, (size_t)picture_bytes(plan), &plan->commit, error);
     plan->scale = timed ? plan->measurement.scale : 0;
@@ -262,13 +264,13 @@ int app_plan(int argc, char **argv) {
     int status = command_options(COMMAND_PLAN, argc, argv, &options);
     if (status || options.help)
         return status;
-    if (weights_read(options.weights, options.config, &plan.weights, &error))
-        return report_error(&error);
     status = make_plan(&plan, &error);
     if (!status)
         status = print_plan(&plan, &error);
     unit_list_free(&plan.list);
     cost_file_free(&plan.costs);
-    weights_free(&plan.weights);
+    free(plan.layer_costs);
+    selection_free(&plan.selection);
+    model_free(&plan.model);
     return status ? report_error(&error) : STATUS_OK;
 }

@@ -19,15 +19,14 @@ void progress_format_time(double seconds, char text[24]) {
         snprintf(text, 24, "%ld:%02ld", s / 60, s % 60);
 }
 
-void progress_start(struct progress *progress, const struct options *options, const struct vgg *net,
+void progress_start(struct progress *progress, const struct options *options, const struct layers *layers,
                     const struct unit_list *units) {
-    *progress = (struct progress){.style = options->progress, .verbose = options->verbose, .net = net};
+    *progress =
+        (struct progress){.style = options->progress, .verbose = options->verbose, .layers = layers, .units = units};
     if (progress->style == PROGRESS_AUTO)
         progress->style = launcher_on_terminal() ? PROGRESS_BAR : PROGRESS_LINES;
     if (options->quiet)
         progress->style = PROGRESS_NONE;
-    for (int l = 0; l < net->layers; l++)
-        progress->filter_cost[l] = units->costs.seconds[l][units->batch] / units->batch;
     progress->filters = unit_list_filters(units);
     progress->cost = unit_list_cost(units);
     progress->start = progress->shown = clock_now();
@@ -55,20 +54,20 @@ static void show(struct progress *progress, double now) {
     fflush(stdout);
 }
 
-static void count(struct progress *progress, const char *layer, const struct store_filter *filter) {
+static void count(struct progress *progress, int layer, const struct store_filter *filter) {
+    const struct unit_list *units = progress->units;
     progress->live += !filter->dead;
     progress->dead += filter->dead;
     progress->drawing += filter->seconds;
-    progress->cost_done += progress->filter_cost[vgg_find(progress->net, layer)];
-    snprintf(progress->last, sizeof progress->last, "%s %d %s %.4g", layer, filter->index,
+    progress->cost_done += units->costs[layer].seconds[units->batch] / units->batch;
+    snprintf(progress->last, sizeof progress->last, "%s %d %s %.4g", progress->layers->layer[layer].name, filter->index,
              filter->dead ? "dead at loss" : "loss", filter->loss);
     if (progress->verbose && progress->style != PROGRESS_NONE)
         printf("%s%s, %.2f s on rank %d\n", progress->style == PROGRESS_BAR ? "\r\033[K" : "", progress->last,
                filter->seconds, filter->rank);
 }
 
-void progress_filter(void *context, const char *layer, const struct store_filter *filter) {
-    struct progress *progress = context;
+void progress_filter(struct progress *progress, int layer, const struct store_filter *filter) {
     if (filter)
         count(progress, layer, filter);
     if (progress->style == PROGRESS_NONE)

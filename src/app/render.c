@@ -47,7 +47,7 @@ static void print_line(void *context, const char *line) {
     fflush(stdout);
 }
 
-static void count_filter(void *context, const char *layer, const struct store_filter *filter) {
+static void count_filter(void *context, int layer, const struct store_filter *filter) {
     struct run *run = context;
     progress_filter(&run->first.progress, layer, filter);
 }
@@ -61,7 +61,7 @@ static void begin_log(struct run *run) {
     if (!run->options.quiet)
         run_print_header(run);
     run_print_notices(run);
-    progress_start(&run->first.progress, &run->options, &run->weights.net, &run->first.units);
+    progress_start(&run->first.progress, &run->options, &run->model.layers, &run->first.units);
 }
 
 static void end_log(struct run *run, int status) {
@@ -81,6 +81,7 @@ static int draw(struct run *run, struct error *error) {
                                                  .silence = run->options.rank_timeout,
                                                  .file = stop_file},
                                         .schedule = &run->first.schedule,
+                                        .publish = run->first.selection.layer,
                                         .store = &run->store,
                                         .queue_bytes = queue_bytes(),
                                         .progress = count_filter,
@@ -89,7 +90,6 @@ static int draw(struct run *run, struct error *error) {
                                         .context = run,
                                         .lines = run->first.lines,
                                         .account = &run->first.account};
-    memcpy(coordination.publish, run->first.selection.layer, sizeof coordination.publish);
     int status = compare_kernels(run, error);
     if (status)
         return status;
@@ -112,7 +112,6 @@ static int run_parse(struct run *run, int argc, char **argv, struct error *error
 /* Stage by stage; all ranks agree after each. */
 static int run_stages(struct run *run, struct error *error) {
     bool is_first = run->cluster.rank == 0;
-    run->job = options_job(&run->options);
     int status = options_kernels(&run->options, &run->kernels, error);
     if (!status && is_first)
         status = run_set_deadline(run, error);

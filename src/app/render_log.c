@@ -2,6 +2,7 @@
 #include "filteratlas/atlas/png_file.h"
 #include "filteratlas/base/clock.h"
 #include "filteratlas/net/gemm.h"
+#include "network.h"
 #include "run.h"
 
 #include <stdio.h>
@@ -32,20 +33,19 @@ void run_print_header(const struct run *run) {
     int nodes = cluster_count_nodes(&run->cluster);
     processor_name(processor, sizeof processor);
     printf("filteratlas %s, %s, %s, %s, %s\n", FILTERATLAS_VERSION, run->cluster.mpi, gemm_description(),
-           png_description(), weights_description());
+           png_description(), model_file_library());
     printf("%d rank%s on %d host%s (%s first), one drawing thread each, %s, %s convolutions\n", run->cluster.ranks,
            run->cluster.ranks == 1 ? "" : "s", nodes, nodes == 1 ? "" : "s", run->cluster.host, processor,
-           winograd_kernels_name(run->network.kernels));
-    printf("weights %s: %s, %d filters, SHA-256 %.16s...\n", o->weights, run->weights.net.variant,
-           vgg_filters(&run->weights.net), run->weights.sha256);
+           winograd_kernels_name(run->kernels));
+    printf("weights %s: %s, %d filters, SHA-256 %.16s...\n", o->weights, run->model.layers.network,
+           layers_filters(&run->model.layers), run->model.sha256);
     printf("job %.16s...: %s recipe, %dx%d pixels, %d octaves of %d steps, factor %g, seed %llu\n",
            run->store.job_digest, recipe_name(o->recipe), o->size.width, o->size.height, o->steps, o->epochs, o->factor,
            (unsigned long long)o->seed);
     int there = 0;
-    for (int l = 0; l < run->weights.net.layers; l++)
+    for (int l = 0; l < run->model.layers.count; l++)
         there += run->first.drawn[l].count;
-    printf("tables: %.0f MB, %s, in %s\n",
-           network_table_bytes(&run->weights.net, &run->job.octaves, run->network.deepest, run->kernels) / 1e6,
+    printf("tables: %.0f MB, %s, in %s\n", executor_table_bytes(run->executor) / 1e6,
            run->shared.window || run->shared.segment ? "shared by the ranks of a node" : "each rank's own",
            run->shared.pages);
     printf("to draw: %d filters in %d units, %.2f TFLOP; in %s already: %d\n", unit_list_filters(&run->first.units),
@@ -83,6 +83,7 @@ void run_print_notices(const struct run *run) {
     const struct shared *shared = &run->shared;
     if (run->damaged)
         command_say_damage(run->options.out, &run->first.damage, "those selected are drawn again");
+    network_say_preprocessing(&run->options, &run->model.layers);
     if (lock_is_linkless(run->first.lock))
         fprintf(stderr, "filteratlas: %s: is on a file system without hard links; locks are created exclusively\n",
                 run->options.out);
@@ -95,7 +96,7 @@ void run_print_notices(const struct run *run) {
 }
 
 void run_print_end(const struct run *run) {
-    for (int l = 0; l < VGG_MAX_LAYERS; l++)
+    for (int l = 0; l < run->model.layers.count; l++)
         if (run->first.lines[l].size)
             fputs(run->first.lines[l].bytes, stdout);
     print_totals(run, clock_now() - run->start);

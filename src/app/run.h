@@ -8,8 +8,8 @@
 #include "filteratlas/cluster/distribute.h"
 #include "filteratlas/cluster/schedule.h"
 #include "filteratlas/cluster/shared.h"
-#include "filteratlas/model/weights.h"
-#include "filteratlas/net/network.h"
+#include "filteratlas/model/model.h"
+#include "filteratlas/net/executor.h"
 #include "options.h"
 #include "progress.h"
 #include "selection.h"
@@ -18,12 +18,13 @@
 struct run_first {
     struct selection selection;
     struct lock *lock;
-    struct store_layer drawn[VGG_MAX_LAYERS]; /* what was in the store before */
-    struct store_damage damage;               /* in the selected layers */
+    struct store_layer *drawn;  /* [layers] what was in the store before */
+    struct store_damage damage; /* in the selected layers */
+    struct layer_cost *costs;   /* [layers] of those selected */
     struct unit_list units;
     struct schedule schedule;
     struct progress progress;
-    struct text lines[VGG_MAX_LAYERS];
+    struct text *lines; /* [layers] */
     struct coordinator_account account;
 };
 
@@ -32,9 +33,10 @@ struct run {
     struct options options;
     struct ascent_job job;
     const struct winograd_kernels *kernels;
-    struct weights weights; /* its values are rank 0's own at first, then the shared ones */
-    struct shared shared;   /* values of the weights, then the tables */
-    struct network network;
+    struct model model;   /* the graph's values are rank 0's own at first, then the shared ones */
+    struct shared shared; /* values of the graph, then the tables */
+    bool *nodes;          /* [graph.nodes] of the layers that are left to draw */
+    struct executor *executor;
     struct store store;
     bool damaged;   /* whether any picture of the selected layers is */
     bool abandoned; /* a thread still reads the weights: the process must end without exit() */
@@ -49,14 +51,25 @@ struct run {
 /* When to stop. On rank 0. */
 int run_set_deadline(struct run *run, struct error *error);
 
-/* All that rank 0 checks and reads before anything starts: weights, store, locks, what is left to draw. */
+/* All that rank 0 checks and reads before anything starts: network, store, locks, what is left to draw. */
 int run_prepare_first(struct run *run, struct error *error);
 
-/* Weights, tables and memory on every rank. Collective; the same status on all ranks. */
+/* Network, tables and memory on every rank. Collective; the same status on all ranks. */
 int run_prepare_all(struct run *run, struct error *error);
 
 /* After a failure, too. */
 void run_free(struct run *run);
+
+/* Shared by these stages ---------------------------------------------------------------------------------------- */
+
+/* For interrupts while a rank waits, reads or fills tables; the coordinator asks for itself while ranks draw. */
+bool run_goes_on(void *run);
+
+/* Says why, where a rank was stopped outside of drawing; other errors stay as they are. */
+int run_explain_stop(const struct run *run, int status, struct error *error);
+
+/* The kernels of this rank, as records name them. */
+void run_describe_kernels(const struct run *run, char kernels[STORE_KERNELS_SIZE]);
 
 /* What rank 0 prints -------------------------------------------------------------------------------------------- */
 

@@ -5,9 +5,10 @@
 
 #include <fnmatch.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-enum { PATTERN_SIZE = 128 };
+enum { PATTERN_SIZE = 256 };
 
 /* Copies the entry that *list points at and moves on to the next; false at the end. */
 static bool next_entry(const char **list, char pattern[PATTERN_SIZE]) {
@@ -79,27 +80,63 @@ int selection_of_names(const char *list, const char *const *names, int count, bo
     return STATUS_OK;
 }
 
-static int check_filters(const struct range *range, const struct vgg_layer *layer, struct error *error) {
-    if (range->first < layer->out_channels && range->last <= layer->out_channels)
+/* A network's layers --------------------------------------------------------------------------------------------- */
+
+static int check_filters(const struct range *range, const struct layer *layer, struct error *error) {
+    if (range->first < layer->filters && range->last <= layer->filters)
         return STATUS_OK;
     char last[16] = "";
     if (range->last >= 0)
         snprintf(last, sizeof last, "%d", range->last);
     return error_set(error, STATUS_USAGE, "--filters %d:%s: %s has filters 0:%d; give a range within it", range->first,
-                     last, layer->name, layer->out_channels);
+                     last, layer->name, layer->filters);
 }
 
-int selection_make(const struct options *options, const struct vgg *net, struct selection *selection,
-                   struct error *error) {
-    const char *names[VGG_MAX_LAYERS];
-    for (int l = 0; l < net->layers; l++)
-        names[l] = net->layer[l].name;
-    selection->filters = options->filters;
-    int status = selection_of_names(options->layers, names, net->layers, selection->layer, error);
-    for (int l = 0; l < net->layers && !status; l++)
-        if (selection->layer[l])
-            status = check_filters(&selection->filters, &net->layer[l], error);
+/* Marks the usual or the other layers that a pattern matches by either name; false if there are none. */
+static bool mark_matches(const char *pattern, const struct layers *layers, bool usual, bool *chosen) {
+    bool any = false;
+    for (int l = 0; l < layers->count; l++) {
+        const struct layer *layer = &layers->layer[l];
+        if (layer->usual == usual && (!fnmatch(pattern, layer->name, 0) || !fnmatch(pattern, layer->own_name, 0)))
+            any = chosen[l] = true;
+    }
+    return any;
+}
+
+static int refuse_layer(const char *pattern, const struct layers *layers, struct error *error) {
+    const char **names = calloc((size_t)layers->count + 1, sizeof *names);
+    if (!names)
+        return error_memory(error, layers->count * (double)sizeof *names, "names");
+    for (int l = 0; l < layers->count; l++)
+        names[l] = layers->layer[l].name;
+    int status = refuse_pattern(pattern, names, layers->count, error);
+    free(names);
     return status;
+}
+
+int selection_make(const struct options *options, const struct layers *layers, struct selection *selection,
+                   struct error *error) {
+    const char *list = options->layers ? options->layers : "*";
+    char pattern[PATTERN_SIZE];
+    int status = STATUS_OK;
+    *selection = (struct selection){.layer = calloc((size_t)layers->count + 1, 1), .filters = options->filters};
+    if (!selection->layer)
+        return error_memory(error, layers->count, "the selection");
+    while (!status && next_entry(&list, pattern))
+        if (!mark_matches(pattern, layers, true, selection->layer) &&
+            !mark_matches(pattern, layers, false, selection->layer))
+            status = refuse_layer(pattern, layers, error);
+    for (int l = 0; l < layers->count && !status; l++)
+        if (selection->layer[l]) {
+            selection->unusual |= !layers->layer[l].usual;
+            status = check_filters(&selection->filters, &layers->layer[l], error);
+        }
+    return status;
+}
+
+void selection_free(struct selection *selection) {
+    free(selection->layer);
+    *selection = (struct selection){.layer = NULL};
 }
 
 bool selection_has(const struct selection *selection, int layer, int filter) {
@@ -107,22 +144,61 @@ bool selection_has(const struct selection *selection, int layer, int filter) {
     return selection->layer[layer] && filter >= range->first && (range->last < 0 || filter < range->last);
 }
 
-int selection_check_size(const struct selection *selection, const struct options *options, const struct vgg *net,
-                         struct error *error) {
-    const struct ascent_job job = options_job(options);
-    int width = job.octaves.width[0], height = job.octaves.height[0];
-    for (int l = net->layers - 1; l >= 0; l--) {
-        int least = vgg_least_extent(net, l);
-        if (!selection->layer[l] || (width >= least && height >= least))
+/* The size of pictures ------------------------------------------------------------------------------------------- */
+
+/* A layer for which an octave is too small, and the least extent that isn't. */
+static int refuse_small(const struct options *options, const struct ascent_job *job, const char *layer, int least,
+                        struct error *error) {
+    int size = octaves_least_extent(least, options->factor, options->steps - (job->recipe == RECIPE_FOURIER));
+    char remedy[48] = "";
+    if (size)
+        snprintf(remedy, sizeof remedy, "at least --size %d, or ", size);
+    return error_set(error, STATUS_USAGE,
+                     "--size %dx%d: too small for %s, whose map would be empty at the first octave (%dx%d); give "
+                     "%sfewer --upscaling-steps",
+                     options->size.width, options->size.height, layer, job->octaves.width[0], job->octaves.height[0],
+                     remedy);
+}
+
+/* A layer that is there for some sizes only, such as one behind a flattened map. */
+static int refuse_size(const struct ascent_job *job, int octave, const struct graph *graph, const char *layer,
+                       const char *why, struct error *error) {
+    char remedy[80] = "another --size";
+    if (graph->width)
+        snprintf(remedy, sizeof remedy, "--size %dx%d --upscaling-factor 1, the network's own size", graph->width,
+                 graph->height);
+    return error_set(error, STATUS_USAGE, "%s: can't be drawn at %dx%d pixels, one of the octaves: %.*s; give %s",
+                     layer, job->octaves.width[octave], job->octaves.height[octave], (int)strcspn(why, ";"), why,
+                     remedy);
+}
+
+static int check_layer(const struct options *options, const struct ascent_job *job, const struct model *model,
+                       const struct layer *layer, struct graph_shape *shapes, struct error *error) {
+    int stage = model->graph.node[layer->node].stage;
+    for (int octave = 0; octave < job->octaves.steps; octave++) {
+        int height = job->octaves.height[octave], width = job->octaves.width[octave];
+        struct error why;
+        int status = graph_shapes(&model->graph, height, width, stage, shapes, &why);
+        if (!status)
             continue;
-        int size = octaves_least_extent(least, options->factor, options->steps - (job.recipe == RECIPE_FOURIER));
-        char remedy[48] = "";
-        if (size)
-            snprintf(remedy, sizeof remedy, "at least --size %d, or ", size);
-        return error_set(error, STATUS_USAGE,
-                         "--size %dx%d: too small for %s, whose map would be empty at the first octave (%dx%d); give "
-                         "%sfewer --upscaling-steps",
-                         options->size.width, options->size.height, net->layer[l].name, width, height, remedy);
+        if (status != STATUS_USAGE)
+            return error_set(error, status, "%s", why.message);
+        int least = graph_least_extent(&model->graph, stage);
+        if (octave == 0 && (height < least || width < least) && !graph_needs_size(&model->graph, stage))
+            return refuse_small(options, job, layer->name, least, error);
+        return refuse_size(job, octave, &model->graph, layer->name, why.message, error);
     }
     return STATUS_OK;
+}
+
+int selection_check_size(const struct selection *selection, const struct options *options, const struct model *model,
+                         struct error *error) {
+    const struct ascent_job job = options_job(options);
+    struct graph_shape *shapes = malloc((size_t)model->graph.nodes * sizeof *shapes);
+    int status = shapes ? STATUS_OK : error_memory(error, model->graph.nodes * (double)sizeof *shapes, "shapes");
+    for (int l = model->layers.count - 1; l >= 0 && !status; l--)
+        if (selection->layer[l])
+            status = check_layer(options, &job, model, &model->layers.layer[l], shapes, error);
+    free(shapes);
+    return status;
 }

@@ -6,16 +6,25 @@
 #include "report.h"
 #include "selection.h"
 
+#include <stdlib.h>
+
 static int check_layers(const struct store *store, const char *list, struct error *error) {
-    char names[VGG_MAX_LAYERS][32];
-    const char *pointers[VGG_MAX_LAYERS];
-    bool chosen[VGG_MAX_LAYERS];
-    int count = store_layers(store, names, VGG_MAX_LAYERS);
-    for (int l = 0; l < count; l++)
-        pointers[l] = names[l];
-    if (!count)
-        return error_set(error, STATUS_USAGE, "%s: holds no pictures yet; run render first", store->folder);
-    return selection_of_names(list, pointers, count, chosen, error);
+    struct store_names names;
+    int status = store_layers(store, &names, error);
+    const char **pointers = calloc((size_t)names.count + 1, sizeof *pointers);
+    bool *chosen = calloc((size_t)names.count + 1, sizeof *chosen);
+    if (!status && (!pointers || !chosen))
+        status = error_memory(error, names.count * (double)sizeof *pointers, "names");
+    if (!status && !names.count)
+        status = error_set(error, STATUS_USAGE, "%s: holds no pictures yet; run render first", store->folder);
+    for (int l = 0; l < names.count && !status; l++)
+        pointers[l] = names.name[l];
+    if (!status)
+        status = selection_of_names(list, pointers, names.count, chosen, error);
+    free(pointers);
+    free(chosen);
+    store_names_free(&names);
+    return status;
 }
 
 static bool goes_on(void *context) {

@@ -76,25 +76,23 @@ static double waves_seconds(const struct octaves *octaves, int octave) {
     return 2 * waves_flops(height, width) / WAVE_FLOPS + (double)height * width * 3 * WAVE_PIXEL;
 }
 
-double cost_iteration(const struct vgg *net, const struct ascent_job *job, int octave, int layer, int count) {
+static double vgg_iteration(const struct vgg *net, const struct ascent_job *job, int octave, int layer, int count) {
     double waves = job->recipe == RECIPE_FOURIER ? count * waves_seconds(&job->octaves, octave) : 0;
     return network_seconds(net, job, octave, layer, count) + waves;
 }
 
-/* The finished picture's loss is half an iteration. */
-static double filter_seconds(const struct vgg *net, const struct ascent_job *job, int layer, int count) {
-    double seconds = 0;
-    for (int octave = 0; octave < job->octaves.steps && count; octave++) {
-        bool again = job->recipe == RECIPE_FOURIER && octave == job->octaves.steps - 1;
-        seconds += (job->epochs + (again ? 0.5 : 0)) * cost_iteration(net, job, octave, layer, count);
-    }
-    return seconds;
+/* Iterations at an octave. The finished picture's loss is half a one. */
+static double iterations(const struct ascent_job *job, int octave) {
+    bool again = job->recipe == RECIPE_FOURIER && octave == job->octaves.steps - 1;
+    return job->epochs + (again ? 0.5 : 0);
 }
 
-void costs_make(const struct vgg *net, const struct ascent_job *job, struct costs *costs) {
-    for (int layer = 0; layer < net->layers; layer++)
-        for (int count = 0; count <= ASCENT_MAX_BATCH; count++)
-            costs->seconds[layer][count] = filter_seconds(net, job, layer, count);
+void cost_of_vgg_layer(const struct vgg *net, const struct ascent_job *job, int layer, struct layer_cost *cost) {
+    *cost = (struct layer_cost){.filters = net->layer[layer].out_channels,
+                                .flops = vgg_filter_flops(net, layer, &job->octaves, job->epochs)};
+    for (int count = 1; count <= ASCENT_MAX_BATCH; count++)
+        for (int octave = 0; octave < job->octaves.steps; octave++)
+            cost->seconds[count] += iterations(job, octave) * vgg_iteration(net, job, octave, layer, count);
 }
 
 /* --- Any network */
@@ -109,30 +107,51 @@ static double work_seconds(const struct executor_work *work, int count) {
     return count * each + groups * work->group_tables / GRAPH_TABLE_BYTES;
 }
 
-int cost_graph_iteration(const struct executor *executor, const struct ascent_job *job, int octave, int layer,
-                         int count, double *seconds, struct error *error) {
+/* Of an iteration that takes the network so much. */
+static double graph_iteration(const struct executor_work *work, const struct ascent_job *job, int octave, int count) {
+    double waves = job->recipe == RECIPE_FOURIER ? count * waves_seconds(&job->octaves, octave) : 0;
+    return work_seconds(work, count) + waves;
+}
+
+int cost_iteration(const struct executor *executor, const struct ascent_job *job, int octave, int layer, int count,
+                   double *seconds, struct error *error) {
     struct executor_work work;
     const struct vgg *net;
     int vgg_layer = executor_vgg_layer(executor, layer, &net);
-    if (vgg_layer >= 0) {
-        *seconds = cost_iteration(net, job, octave, vgg_layer, count);
-        return STATUS_OK;
-    }
-    int status = executor_count_work(executor, layer, octave, &work, error);
-    double waves = job->recipe == RECIPE_FOURIER ? count * waves_seconds(&job->octaves, octave) : 0;
-    *seconds = work_seconds(&work, count) + waves;
-    return status;
+    int status = vgg_layer < 0 ? executor_count_work(executor, layer, octave, &work, error) : STATUS_OK;
+    if (status)
+        return status;
+    *seconds =
+        vgg_layer < 0 ? graph_iteration(&work, job, octave, count) : vgg_iteration(net, job, octave, vgg_layer, count);
+    return STATUS_OK;
 }
 
-int cost_graph_filters(const struct executor *executor, const struct ascent_job *job, int layer, int count,
-                       double *seconds, struct error *error) {
-    int status = STATUS_OK;
-    *seconds = 0;
-    for (int octave = 0; octave < job->octaves.steps && !status; octave++) {
-        bool again = job->recipe == RECIPE_FOURIER && octave == job->octaves.steps - 1;
-        double once = 0;
-        status = cost_graph_iteration(executor, job, octave, layer, count, &once, error);
-        *seconds += (job->epochs + (again ? 0.5 : 0)) * once;
-    }
+/* Adds what an octave costs. */
+static int add_octave(const struct executor *executor, const struct ascent_job *job, int octave, int layer,
+                      struct layer_cost *cost, struct error *error) {
+    struct executor_work work;
+    double flops;
+    int height = job->octaves.height[octave], width = job->octaves.width[octave];
+    int status = executor_count_work(executor, layer, octave, &work, error);
+    if (!status)
+        status = graph_gradient_flops(executor_graph(executor), layer, height, width, &flops, error);
+    if (status)
+        return status;
+    cost->flops += job->epochs * flops;
+    for (int count = 1; count <= ASCENT_MAX_BATCH; count++)
+        cost->seconds[count] += iterations(job, octave) * graph_iteration(&work, job, octave, count);
+    return STATUS_OK;
+}
+
+int cost_of_layer(const struct executor *executor, const struct ascent_job *job, int layer, struct layer_cost *cost,
+                  struct error *error) {
+    const struct vgg *net;
+    const struct graph *graph = executor_graph(executor);
+    int vgg_layer = executor_vgg_layer(executor, layer, &net), status = STATUS_OK;
+    *cost = (struct layer_cost){.filters = graph->node[graph->node[layer].stage].channels};
+    if (vgg_layer >= 0)
+        cost_of_vgg_layer(net, job, vgg_layer, cost);
+    for (int octave = 0; octave < job->octaves.steps && vgg_layer < 0 && !status; octave++)
+        status = add_octave(executor, job, octave, layer, cost, error);
     return status;
 }

@@ -1,12 +1,12 @@
 #include "entries.h"
 
+#include "filteratlas/model/layers.h"
+
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-
-enum { LAYER_NAME_SIZE = 32 };
 
 /* Files by the entry itself: a link to one is not the store's. A layer may have been moved to another disk. */
 static bool is_of_kind(const char *folder, const struct dirent *entry, enum entries_kind kind) {

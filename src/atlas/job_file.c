@@ -219,10 +219,18 @@ static int claim_alone(const struct store *store, const struct store_entry *job,
     return status;
 }
 
-static int note_digest(struct store *store, struct error *error) {
+/* A VGG's mosaics have had one prefix from the first; other networks' have their name. */
+static void name_mosaics(const struct store_job *job, struct store *store) {
+    static const char *const usual[] = {"VGG11", "VGG13", "VGG16", "VGG19", NULL};
+    const char *network = store_job_value(job, "network");
+    snprintf(store->prefix, sizeof store->prefix, "%s", !network || is_among(network, usual) ? "vgg" : network);
+}
+
+static int note_job(struct store *store, struct error *error) {
     struct store_job job = {0};
     int status = store_read_job(store->folder, &job, error);
     strcpy(store->job_digest, job.digest);
+    name_mosaics(&job, store);
     store_job_free(&job);
     return status;
 }
@@ -254,7 +262,7 @@ int store_open(const char *folder, const struct store_entry *job, int entries, c
         status = claim_alone(store, job, entries, patience, error);
     if (!status)
         status = check_job(store, job, entries, error);
-    return status ? status : note_digest(store, error);
+    return status ? status : note_job(store, error);
 }
 
 int store_open_existing(const char *folder, struct store *store, struct error *error) {
@@ -263,7 +271,7 @@ int store_open_existing(const char *folder, struct store *store, struct error *e
         return status;
     if (access(folder, F_OK))
         return error_set(error, STATUS_USAGE, "%s: no such folder; give the --out of a render", folder);
-    if (note_digest(store, error))
+    if (note_job(store, error))
         return error_set(error, STATUS_USAGE,
                          "%s: holds no atlas (no readable job.txt in it); give the --out of a render", folder);
     return STATUS_OK;
@@ -276,7 +284,7 @@ static int confirm(const struct store *store, const struct lock_patience *patien
     struct lock *lock = NULL;
     int status = is_drawn(store) ? STATUS_OK : lock_job(store, patience, &lock, error);
     if (!status)
-        status = note_digest(&now, error);
+        status = note_job(&now, error);
     if (!status && strcmp(now.job_digest, store->job_digest) != 0)
         status = error_set(error, STATUS_OTHER_JOB, "%s: another job was begun in it just now; give another --out",
                            store->folder);

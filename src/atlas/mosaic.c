@@ -67,23 +67,23 @@ static int write_part(const struct store *store, const char *layer, const struct
     return status ? status : closed;
 }
 
-/* The k of vgg_<layer>_<k>x<k>.png, or 0 if name is none of the layer's mosaics. */
-static int grid_of(const char *name, const char *layer) {
-    char prefix[64];
-    int length = snprintf(prefix, sizeof prefix, "vgg_%s_", layer), k, l, end = 0;
+/* The k of <prefix>_<layer>_<k>x<k>.png, or 0 if name is none of the layer's mosaics. */
+static int grid_of(const char *name, const struct store *store, const char *layer) {
+    char prefix[LAYERS_NETWORK_SIZE + STORE_NAME_SIZE + 2];
+    int length = snprintf(prefix, sizeof prefix, "%s_%s_", store->prefix, layer), k, l, end = 0;
     if (strncmp(name, prefix, length) || sscanf(name + length, "%dx%d.png%n", &k, &l, &end) != 2)
         return 0;
     return end && !name[length + end] && k == l ? k : 0;
 }
 
 /* Whether name is the temporary name of a mosaic of the layer, left by a process that was killed. */
-static bool is_left_over(const char *name, const char *layer) {
+static bool is_left_over(const char *name, const struct store *store, const char *layer) {
     char inner[256];
     size_t length = strlen(name), tail = strlen(".part");
     if (name[0] != '.' || length <= tail + 1 || length >= sizeof inner || strcmp(name + length - tail, ".part") != 0)
         return false;
     snprintf(inner, sizeof inner, "%.*s", (int)(length - tail - 1), name + 1);
-    return grid_of(inner, layer) > 0;
+    return grid_of(inner, store, layer) > 0;
 }
 
 /* Removes the layer's mosaics of another grid, and what a killed process left of one. */
@@ -91,9 +91,9 @@ static void remove_older(const struct store *store, const char *layer, int grid)
     DIR *folder = opendir(store->folder);
     for (struct dirent *entry; folder && (entry = readdir(folder));) {
         char path[DURABLE_PATH_SIZE + 256];
-        int k = grid_of(entry->d_name, layer);
+        int k = grid_of(entry->d_name, store, layer);
         snprintf(path, sizeof path, "%s/%s", store->folder, entry->d_name);
-        if ((k && k != grid) || is_left_over(entry->d_name, layer))
+        if ((k && k != grid) || is_left_over(entry->d_name, store, layer))
             unlink(path);
     }
     if (folder)
@@ -104,7 +104,7 @@ bool mosaic_find(const struct store *store, const char *layer, char path[DURABLE
     DIR *folder = opendir(store->folder);
     bool found = false;
     for (struct dirent *entry; folder && !found && (entry = readdir(folder));)
-        if ((found = grid_of(entry->d_name, layer) > 0))
+        if ((found = grid_of(entry->d_name, store, layer) > 0))
             snprintf(path, DURABLE_PATH_SIZE, "%s/%.250s", store->folder, entry->d_name);
     if (folder)
         closedir(folder);
@@ -121,8 +121,8 @@ int mosaic_write(const struct store *store, const struct store_layer *layer, con
     if (mosaic->grid) {
         struct strip strip = {.grid = mosaic->grid, .margin = options->margin, .interrupt = interrupt};
         char part[DURABLE_PATH_SIZE];
-        snprintf(mosaic->path, sizeof mosaic->path, "%s/vgg_%s_%dx%d.png", store->folder, layer->name, mosaic->grid,
-                 mosaic->grid);
+        snprintf(mosaic->path, sizeof mosaic->path, "%s/%s_%s_%dx%d.png", store->folder, store->prefix, layer->name,
+                 mosaic->grid, mosaic->grid);
         durable_part(mosaic->path, part);
         status = write_part(store, layer->name, filters, mosaic->live, &strip, part, error);
         if (status)

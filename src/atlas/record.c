@@ -10,6 +10,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
+/* Of a layer's name, for scanf. */
+#define LAYER_WIDTH "127"
+_Static_assert(STORE_NAME_SIZE == 128, "LAYER_WIDTH is one less");
+
 static const char RECORD_HEAD[] = "filteratlas unit 1\n", UNKNOWN_KERNELS[] = "unknown";
 
 struct record_place record_place_of(const struct store *store, const char *layer, int unit) {
@@ -80,9 +84,9 @@ static bool is_whole(const struct text *text) {
  * folder that such a program never made. */
 static bool is_of(const char *record, const struct record_place *place, bool *of_layer) {
     static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789_";
-    char layer[sizeof((struct store_layer *)0)->name] = "";
+    char layer[STORE_NAME_SIZE] = "";
     int unit;
-    if (sscanf(record + sizeof RECORD_HEAD - 1, "unit %31s %d\n", layer, &unit) != 2) {
+    if (sscanf(record + sizeof RECORD_HEAD - 1, "unit %" LAYER_WIDTH "s %d\n", layer, &unit) != 2) {
         *of_layer = strspn(place->layer, letters) == strlen(place->layer);
         return *of_layer;
     }

@@ -3,6 +3,7 @@
 #include "entries.h"
 #include "filteratlas/base/checksum.h"
 #include "filteratlas/base/text.h"
+#include "layer_order.h"
 #include "record.h"
 #include "trace_file.h"
 
@@ -208,16 +209,22 @@ static bool is_layer(const struct store *store, const char *name) {
     return any && owner != RECORD_OF_ANOTHER;
 }
 
-int store_layers(const struct store *store, char names[][32], int most) {
+int store_layers(const struct store *store, struct store_names *names, struct error *error) {
     char folder[DURABLE_PATH_SIZE];
     snprintf(folder, sizeof folder, "%s/units", store->folder);
     struct entries folders = entries_read(folder, ENTRIES_FOLDERS, entries_may_be_layer);
-    int kept = 0;
-    for (int i = 0; i < folders.count && kept < most; i++)
+    *names = (struct store_names){.name = calloc((size_t)folders.count + 1, sizeof *names->name)};
+    int status = names->name ? STATUS_OK : error_memory(error, folders.count * (double)STORE_NAME_SIZE, "names");
+    for (int i = 0; i < folders.count && !status; i++)
         if (is_layer(store, folders.entry[i]->d_name))
-            strcpy(names[kept++], folders.entry[i]->d_name);
+            strcpy(names->name[names->count++], folders.entry[i]->d_name);
     entries_free(&folders);
-    return kept;
+    return status ? status : layer_order_sort(store, names, error);
+}
+
+void store_names_free(struct store_names *names) {
+    free(names->name);
+    *names = (struct store_names){.count = 0};
 }
 
 int store_visit_traces(const struct store *store, const char *layer,

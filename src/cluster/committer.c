@@ -33,7 +33,7 @@ typedef void step(struct committer *committer, int i);
 
 struct committer {
     const struct store *store;
-    const struct vgg *net;
+    const struct layers *layers;
     int epochs;
     pthread_mutex_t mutex;
     pthread_cond_t changed;
@@ -72,7 +72,7 @@ void commit_free(struct commit *commit) {
  */
 
 static const char *layer_of(const struct committer *c, const struct commit *commit) {
-    return c->net->layer[commit->unit.layer].name;
+    return c->layers->layer[commit->unit.layer].name;
 }
 
 static bool is_same_unit(const struct commit *a, const struct commit *b) {
@@ -301,12 +301,12 @@ static void *follow(void *context) {
     return NULL;
 }
 
-int committer_start(const struct store *store, const struct vgg *net, int epochs, struct committer **committer,
+int committer_start(const struct store *store, const struct layers *layers, int epochs, struct committer **committer,
                     struct error *error) {
     struct committer *c = *committer = calloc(1, sizeof *c);
     if (!c)
         return error_memory(error, sizeof *c, "the committer");
-    *c = (struct committer){.store = store, .net = net, .epochs = epochs};
+    *c = (struct committer){.store = store, .layers = layers, .epochs = epochs};
     pthread_mutex_init(&c->mutex, NULL);
     pthread_cond_init(&c->changed, NULL);
     while (c->threads < COMMITTER_THREADS &&

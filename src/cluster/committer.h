@@ -9,7 +9,7 @@
 #include "filteratlas/atlas/store.h"
 #include "filteratlas/base/error.h"
 #include "filteratlas/cluster/schedule.h"
-#include "filteratlas/model/vgg.h"
+#include "filteratlas/model/layers.h"
 #include "link.h"
 
 enum { COMMITTER_THREADS = 16, COMMITTER_MOST_UNITS = 64 };
@@ -28,9 +28,9 @@ struct commit {
 
 struct committer;
 
-/* What is kept of a filter: its traces are formatted with net and epochs. *store and *net must outlive the committer.
- * Fewer threads do if the system has no more; with none, the error says so. */
-int committer_start(const struct store *store, const struct vgg *net, int epochs, struct committer **committer,
+/* What is kept of a filter: its traces are formatted with the layers and epochs. *store and *layers must outlive the
+ * committer. Fewer threads do if the system has no more; with none, the error says so. */
+int committer_start(const struct store *store, const struct layers *layers, int epochs, struct committer **committer,
                     struct error *error);
 
 /* Hands in commits, which are the committer's until they come back. Returns at once. */

@@ -43,8 +43,8 @@ struct layer_state {
 struct coordinator {
     struct coordinator_job job;
     int ranks;
-    struct peer *peer; /* [ranks] */
-    struct layer_state layer[VGG_MAX_LAYERS];
+    struct peer *peer;         /* [ranks] */
+    struct layer_state *layer; /* [job.layers] */
     enum { TABLES_UNPUBLISHED, TABLES_IN_WORK, TABLES_DONE } tables;
     struct actions actions;
     double now;
@@ -246,7 +246,7 @@ static bool next_unit(struct coordinator *c, int rank) {
 }
 
 static bool is_unpublished(const struct coordinator *c, int layer) {
-    return c->job.publish[layer] && c->layer[layer].publication == LAYER_UNPUBLISHED;
+    return c->job.publish && c->job.publish[layer] && c->layer[layer].publication == LAYER_UNPUBLISHED;
 }
 
 /* Only ranks of rank 0's node see the store. */
@@ -264,7 +264,7 @@ static bool next_layer(struct coordinator *c, int rank) {
 
 static bool layers_are_complete(const struct coordinator *c) {
     for (int l = 0; l < c->job.layers; l++)
-        if (c->layer[l].filters || (c->job.publish[l] && c->layer[l].publication != LAYER_DONE))
+        if (c->layer[l].filters || (c->job.publish && c->job.publish[l] && c->layer[l].publication != LAYER_DONE))
             return false;
     return true;
 }
@@ -524,7 +524,8 @@ int coordinator_make(const struct coordinator_job *job, double time, struct coor
     c->actions.capacity = 2 * c->ranks + 8; /* a cancel and an order or an end for each */
     c->actions.action = malloc((size_t)c->actions.capacity * sizeof *c->actions.action);
     c->peer = calloc((size_t)c->ranks, sizeof *c->peer);
-    if (!c->actions.action || !c->peer)
+    c->layer = calloc((size_t)job->layers + 1, sizeof *c->layer);
+    if (!c->actions.action || !c->peer || !c->layer)
         return error_memory(error, (double)c->ranks * (sizeof *c->peer + 2 * sizeof *c->actions.action), "the ranks");
     const struct unit_list *list = job->schedule->list;
     for (int u = 0; u < list->count; u++)
@@ -537,6 +538,7 @@ void coordinator_free(struct coordinator *c) {
         return;
     free(c->actions.action);
     free(c->peer);
+    free(c->layer);
     free(c);
 }
 

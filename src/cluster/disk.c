@@ -14,7 +14,8 @@
 struct trial {
     char folder[DURABLE_PATH_SIZE];
     struct store store;
-    struct vgg net;
+    struct layer layer;
+    struct layers layers;
     struct committer *committer;
     size_t picture_bytes;
     int units; /* committed so far */
@@ -95,15 +96,16 @@ static int time_batch(struct trial *trial, int count, double *seconds, struct er
 }
 
 int disk_measure(const char *folder, size_t picture_bytes, struct commit_time *time, struct error *error) {
-    struct trial trial = {.net = {.layers = 1, .layer = {{.name = "measured"}}}, .picture_bytes = picture_bytes};
+    struct trial trial = {.layer = {.name = "measured"}, .layers = {.count = 1}, .picture_bytes = picture_bytes};
     const struct store_entry job = {"job", "measurement"};
     double one = 0, many = 0;
+    trial.layers.layer = &trial.layer;
     int status = make_folder(folder, &trial, error);
     if (status)
         return status;
     status = store_open(trial.folder, &job, 1, NULL, &trial.store, error);
     if (!status)
-        status = committer_start(&trial.store, &trial.net, 1, &trial.committer, error);
+        status = committer_start(&trial.store, &trial.layers, 1, &trial.committer, error);
     if (!status)
         status = time_batch(&trial, 1, &one, error);
     if (!status)

@@ -119,8 +119,7 @@ static void keep_picture(struct driver *d, int rank, struct report *report) {
     incoming->last = report;
     incoming->bytes += report->size;
     report->filter.rank = rank;
-    d->coordination->progress(d->coordination->context, d->drawing->net->layer[report->unit.layer].name,
-                              &report->filter);
+    d->coordination->progress(d->coordination->context, report->unit.layer, &report->filter);
 }
 
 static void take_report(struct driver *d, int rank, struct report *report) {
@@ -220,7 +219,7 @@ static void drive(struct driver *d) {
         }
         feed(d, &(struct event){.kind = EVENT_TIME});
         if (!d->drawn)
-            d->coordination->progress(d->coordination->context, NULL, NULL);
+            d->coordination->progress(d->coordination->context, 0, NULL);
         link_pause(d->now - last);
     }
 }
@@ -229,19 +228,19 @@ static int prepare(struct driver *d, struct error *error) {
     const struct coordination *coordination = d->coordination;
     struct coordinator_job job = {.stop = coordination->stop,
                                   .schedule = coordination->schedule,
-                                  .layers = d->drawing->net->layers,
+                                  .layers = d->drawing->layers->count,
+                                  .publish = coordination->publish,
                                   .tables = true,
                                   .queue_bytes = coordination->queue_bytes,
                                   .leader = d->cluster->leader,
                                   .hosts = d->cluster->hosts};
-    for (int l = 0; l < job.layers; l++)
-        job.publish[l] = coordination->publish[l];
     d->incoming = calloc((size_t)d->cluster->ranks, sizeof *d->incoming);
     if (!d->incoming)
         return error_memory(error, (double)d->cluster->ranks * sizeof *d->incoming, "the ranks");
     int status = coordinator_make(&job, clock_now(), &d->coordinator, error);
     if (!status)
-        status = committer_start(coordination->store, d->drawing->net, d->drawing->job->epochs, &d->committer, error);
+        status =
+            committer_start(coordination->store, d->drawing->layers, d->drawing->job->epochs, &d->committer, error);
     return status;
 }
 

@@ -48,9 +48,9 @@ static uint64_t wanted_of_unit(int layer, int first, int last, unit_selection *w
     return bits;
 }
 
-static void add_layer(const struct vgg *net, int layer, double filter_flops, unit_selection *wanted,
-                      const void *context, struct unit_list *list) {
-    int filters = net->layer[layer].out_channels;
+static void add_layer(int layer, unit_selection *wanted, const void *context, struct unit_list *list) {
+    const struct layer_cost *cost = &list->costs[layer];
+    int filters = cost->filters;
     for (int first = 0; first < filters; first += list->batch) {
         int last = first + list->batch < filters ? first + list->batch : filters;
         uint64_t bits = wanted_of_unit(layer, first, last, wanted, context);
@@ -59,20 +59,21 @@ static void add_layer(const struct vgg *net, int layer, double filter_flops, uni
             list->unit[list->count++] = (struct unit){.layer = layer,
                                                       .index = first / list->batch,
                                                       .wanted = bits,
-                                                      .flops = filter_flops * count,
-                                                      .cost = list->costs.seconds[layer][count]};
+                                                      .flops = cost->flops * count,
+                                                      .cost = cost->seconds[count]};
     }
 }
 
-int unit_list_make(const struct vgg *net, const struct ascent_job *job, int batch, unit_selection *wanted,
-                   const void *context, struct unit_list *list, struct error *error) {
-    size_t most = vgg_filters(net);
-    *list = (struct unit_list){.unit = malloc(most * sizeof *list->unit), .batch = batch};
+int unit_list_make(const struct layer_cost *costs, int layers, int batch, unit_selection *wanted, const void *context,
+                   struct unit_list *list, struct error *error) {
+    size_t most = 1;
+    for (int l = 0; l < layers; l++)
+        most += (size_t)costs[l].filters;
+    *list = (struct unit_list){.unit = malloc(most * sizeof *list->unit), .batch = batch, .costs = costs};
     if (!list->unit)
         return error_memory(error, (double)(most * sizeof *list->unit), "the units of work");
-    costs_make(net, job, &list->costs);
-    for (int l = 0; l < net->layers; l++)
-        add_layer(net, l, vgg_filter_flops(net, l, &job->octaves, job->epochs), wanted, context, list);
+    for (int l = 0; l < layers; l++)
+        add_layer(l, wanted, context, list);
     return STATUS_OK;
 }
 
@@ -84,7 +85,7 @@ void unit_list_free(struct unit_list *list) { free(list->unit); }
 static int piece_filters(const struct schedule *schedule, const struct unit *unit) {
     double most = schedule->cost / (2.0 * schedule->ranks);
     int filters = __builtin_popcountll(unit->wanted);
-    while (schedule->ranks > 1 && filters > 1 && schedule->list->costs.seconds[unit->layer][filters] > most)
+    while (schedule->ranks > 1 && filters > 1 && schedule->list->costs[unit->layer].seconds[filters] > most)
         filters--;
     return filters;
 }
@@ -95,7 +96,7 @@ static struct unit part_of(const struct schedule *schedule, const struct unit *u
     part.wanted = wanted;
     part.flops = unit->flops / __builtin_popcountll(unit->wanted) * count;
     if (wanted != unit->wanted)
-        part.cost = schedule->list->costs.seconds[unit->layer][count];
+        part.cost = schedule->list->costs[unit->layer].seconds[count];
     return part;
 }
 

@@ -28,7 +28,8 @@ static int encode(const struct drawing *drawing, int layer, const struct ascent_
     /* the older recipe's pictures name none */
     const char *recipe = drawing->job->recipe == RECIPE_KERAS ? "" : recipe_name(drawing->job->recipe);
     return picture_file_encode(result->picture, octaves->width[octaves->steps], octaves->height[octaves->steps],
-                               drawing->net->layer[layer].name, filter, drawing->job_digest, recipe, png, size, error);
+                               drawing->layers->layer[layer].name, filter, drawing->job_digest, recipe, png, size,
+                               error);
 }
 
 static int send_result(const struct drawing *drawing, const struct unit *unit, const struct ascent_result *result,
@@ -57,7 +58,8 @@ static int draw_unit(const struct drawing *drawing, const struct unit *unit, str
     struct ascent_result results[ASCENT_MAX_BATCH];
     const struct interrupt interrupt = {link_goes_on, link};
     double start = clock_now();
-    int status = ascent_draw(drawing->ascent, unit->layer, filters, count, &interrupt, results, error);
+    int node = drawing->layers->layer[unit->layer].node;
+    int status = ascent_draw(drawing->ascent, node, filters, count, &interrupt, results, error);
     double seconds = (clock_now() - start) / count;
     for (int i = 0; i < count && !status; i++)
         status = send_result(drawing, unit, &results[i], seconds, link, error);
@@ -67,7 +69,7 @@ static int draw_unit(const struct drawing *drawing, const struct unit *unit, str
 static int publish_layer(const struct drawing *drawing, const struct unit *unit, struct link *link,
                          struct error *error) {
     const struct interrupt interrupt = {link_goes_on, link};
-    const char *layer = drawing->net->layer[unit->layer].name;
+    const char *layer = drawing->layers->layer[unit->layer].name;
     struct text line = {0};
     int status = drawing->publish(drawing->context, layer, &interrupt, &line, error);
     struct report *report = status ? NULL : report_make(EVENT_PUBLISHED, unit, 0, line.size + 1);

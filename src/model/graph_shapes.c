@@ -241,6 +241,16 @@ int graph_least_extent(const struct graph *graph, int target) {
     return extent <= MOST ? extent : 0;
 }
 
+bool graph_needs_size(const struct graph *graph, int target) {
+    bool *needed = malloc((size_t)graph->nodes * sizeof *needed), needs = false;
+    if (needed)
+        graph_ancestors(graph, target, needed);
+    for (int n = 0; n < graph->nodes && needed; n++)
+        needs |= needed[n] && (graph->node[n].operation == GRAPH_FLATTEN || graph->node[n].full);
+    free(needed);
+    return needs;
+}
+
 /* --- Costs ------------------------------------------------------------------------------------------------------- */
 
 size_t graph_node_parameters(const struct graph_node *node) {
@@ -298,4 +308,17 @@ double graph_node_flops(const struct graph *graph, int node, const struct graph_
     default:
         return values;
     }
+}
+
+int graph_gradient_flops(const struct graph *graph, int layer, int height, int width, double *flops,
+                         struct error *error) {
+    struct graph_shape *shapes = malloc((size_t)graph->nodes * sizeof *shapes);
+    int status = shapes ? graph_shapes(graph, height, width, graph->node[layer].stage, shapes, error)
+                        : error_memory(error, (double)graph->nodes * sizeof *shapes, "shapes of maps");
+    *flops = 0;
+    for (int n = 0; n < graph->nodes && !status; n++)
+        if (shapes[n].channels)
+            *flops += 2 * graph_node_flops(graph, n, shapes) / (n >= layer ? shapes[n].channels : 1);
+    free(shapes);
+    return status;
 }

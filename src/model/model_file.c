@@ -223,3 +223,14 @@ int model_file_read(const char *path, const char *config, bool without_top, stru
     }
     return status;
 }
+
+int model_file_digest(const char *path, const char *config, char sha256[SHA256_HEX_SIZE], struct error *error) {
+    char both[2][SHA256_HEX_SIZE];
+    if (!config)
+        return sha256_file(path, sha256, error);
+    if (sha256_file(path, both[0], error) || sha256_file(config, both[1], error))
+        return error->status;
+    return sha256_bytes(both, sizeof both, sha256, error);
+}
+
+const char *model_file_library(void) { return hdf5_description(); }

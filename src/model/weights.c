@@ -175,16 +175,6 @@ static int read_graph(const char *path, struct graph *graph, struct weights *wei
     return copy_values(&found, weights, error);
 }
 
-/* Of the file alone, or of its digest and the description's. */
-static int make_digest(const char *path, const char *config, char sha256[WEIGHTS_SHA256_SIZE], struct error *error) {
-    char both[2][SHA256_HEX_SIZE];
-    if (!config)
-        return sha256_file(path, sha256, error);
-    if (sha256_file(path, both[0], error) || sha256_file(config, both[1], error))
-        return error->status;
-    return sha256_bytes(both, sizeof both, sha256, error);
-}
-
 int weights_read(const char *path, const char *config, struct weights *weights, struct error *error) {
     struct model_file model;
     memset(weights, 0, sizeof *weights);
@@ -195,7 +185,7 @@ int weights_read(const char *path, const char *config, struct weights *weights, 
         graph_free(&model.graph);
     }
     if (!status)
-        status = make_digest(path, config, weights->sha256, error);
+        status = model_file_digest(path, config, weights->sha256, error);
     if (status)
         weights_free(weights);
     return status;
@@ -213,5 +203,3 @@ void weights_free(struct weights *weights) {
     free(weights->values);
     memset(weights, 0, sizeof *weights);
 }
-
-const char *weights_description(void) { return hdf5_description(); }

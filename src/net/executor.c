@@ -47,6 +47,13 @@ void executor_free(struct executor *e) {
     free(e);
 }
 
+const struct graph *executor_graph(const struct executor *e) { return e->graph; }
+
+bool executor_draws(const struct executor *e, int layer) {
+    int of_vgg = vgg_part_layer(&e->vgg, layer);
+    return of_vgg >= 0 ? of_vgg <= e->vgg.deepest : e->layers[layer];
+}
+
 /* --- Its memory */
 
 /* The largest of all plans. */

@@ -414,17 +414,18 @@ static void make_list(struct world *w) {
     const struct shelf *shelf = w->shelf;
     int units = (shelf->filters + shelf->batch - 1) / shelf->batch;
     w->list = (struct unit_list){.unit = calloc((size_t)(units * shelf->layers) + 1, sizeof *w->list.unit),
-                                 .batch = shelf->batch};
+                                 .batch = shelf->batch,
+                                 .costs = w->costs};
     for (int l = 0; l < shelf->layers; l++) {
         double base = random_between(&w->random, 0.05, 1);
         for (int n = 1; n <= ASCENT_MAX_BATCH; n++)
-            w->list.costs.seconds[l][n] = base * (0.3 + 0.7 * n);
+            w->costs[l].seconds[n] = base * (0.3 + 0.7 * n);
         for (int u = 0; u < units; u++) {
             struct unit unit = {.layer = l, .index = u};
             for (int i = 0; i < shelf->batch && u * shelf->batch + i < shelf->filters; i++)
                 if (is_missing(shelf, l, u * shelf->batch + i))
                     unit.wanted |= (uint64_t)1 << i;
-            unit.cost = w->list.costs.seconds[l][__builtin_popcountll(unit.wanted)];
+            unit.cost = w->costs[l].seconds[__builtin_popcountll(unit.wanted)];
             w->left += __builtin_popcountll(unit.wanted);
             if (unit.wanted)
                 w->list.unit[w->list.count++] = unit;
@@ -531,11 +532,12 @@ void world_make(uint64_t seed, bool calm, struct shelf *shelf, struct world *w) 
         .layers = shelf->layers,
         .tables = true,
         .queue_bytes = random_chance(&w->random, 0.7) ? 1000000000 : 1 + (size_t)random_below(&w->random, 50000),
-        .leader = w->leader};
+        .leader = w->leader,
+        .publish = w->publish};
     if (limit == INFINITY)
         w->job.stop.deadline = INFINITY;
     for (int l = 0; l < shelf->layers; l++)
-        w->job.publish[l] = random_chance(&w->random, 0.9);
+        w->publish[l] = random_chance(&w->random, 0.9);
     make_trouble(w, calm, length);
     make_ranks(w);
     await_trouble(w);

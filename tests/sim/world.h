@@ -97,6 +97,8 @@ struct world {
     struct trouble trouble;
     struct coordinator *coordinator;
     struct coordinator_job job;
+    struct layer_cost costs[MOST_LAYERS];
+    bool publish[MOST_LAYERS];
     struct unit_list list;
     struct schedule schedule;
     struct shelf *shelf;

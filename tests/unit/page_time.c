@@ -12,13 +12,15 @@
 static int write_page(const char *folder, double *seconds, double *cpu, struct error *error) {
     static struct store_layer layers[VGG_MAX_LAYERS];
     struct store store;
-    char names[VGG_MAX_LAYERS][32];
+    struct store_names names = {0};
     struct store_damage damage = {0};
     struct store_job job = {0};
     int status = store_open_existing(folder, &store, error);
-    int count = status ? 0 : store_layers(&store, names, VGG_MAX_LAYERS);
+    if (!status)
+        status = store_layers(&store, &names, error);
+    int count = names.count < VGG_MAX_LAYERS ? names.count : VGG_MAX_LAYERS;
     for (int l = 0; l < count && !status; l++)
-        status = store_read_layer(&store, names[l], NULL, &layers[l], &damage, error);
+        status = store_read_layer(&store, names.name[l], NULL, &layers[l], &damage, error);
     if (!status)
         status = store_read_job(folder, &job, error);
     double start = clock_now();
@@ -32,6 +34,7 @@ static int write_page(const char *folder, double *seconds, double *cpu, struct e
     for (int l = 0; l < count; l++)
         store_layer_free(&layers[l]);
     store_job_free(&job);
+    store_names_free(&names);
     return status;
 }
 

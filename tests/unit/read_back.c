@@ -120,7 +120,7 @@ int main(int argc, char **argv) {
     struct store store;
     struct network network;
     struct error error;
-    char names[VGG_MAX_LAYERS][32];
+    struct store_names names;
     if (argc != 3)
         return fprintf(stderr, "usage: read_back WEIGHTS DIR\n"), 2;
     gemm_use_one_thread();
@@ -132,9 +132,11 @@ int main(int argc, char **argv) {
     if (network_make(&weights, &one, weights.net.layers - 1, winograd_find_kernels(NULL), &network, &error))
         give_up(&error);
     double *deviation = malloc((size_t)vgg_filters(&weights.net) * sizeof *deviation);
-    int layers = store_layers(&store, names, VGG_MAX_LAYERS), count = 0, within = 0;
-    for (int l = 0; l < layers; l++)
-        count = add_layer(&store, &network, names[l], (enum preprocess)looks.preprocess, deviation, count);
+    int count = 0, within = 0;
+    if (store_layers(&store, &names, &error))
+        give_up(&error);
+    for (int l = 0; l < names.count; l++)
+        count = add_layer(&store, &network, names.name[l], (enum preprocess)looks.preprocess, deviation, count);
     for (int i = 0; i < count; i++)
         within += deviation[i] <= 0.02;
     qsort(deviation, (size_t)count, sizeof *deviation, rising);
@@ -142,6 +144,7 @@ int main(int argc, char **argv) {
         printf("%d of %d losses within 2 %%; half within %.2g %%, nine in ten within %.2g %%\n", within, count,
                100 * deviation[count / 2], 100 * deviation[count * 9 / 10]);
     free(deviation);
+    store_names_free(&names);
     network_free(&network);
     weights_free(&weights);
     return !count || within < 0.9 * count;

@@ -287,7 +287,7 @@ static void only_eight_bit_rgb_is_read(void **state) {
 
 enum { W = 9, H = 6, MOST = 600 };
 
-static const struct store store = {.folder = "atlas", .job_digest = "0123456789abcdef"};
+static const struct store store = {.folder = "atlas", .job_digest = "0123456789abcdef", .prefix = "vgg"};
 
 /* A layer of filters 0 ... count-1 with these losses; a negative loss stands for a dead filter. */
 static struct store_layer make_layer(const double *losses, int count) {

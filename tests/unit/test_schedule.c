@@ -56,13 +56,21 @@ static bool one(const void *context, int layer, int filter) {
     return layer == 7 && filter == 129;
 }
 
+static struct unit_list list_of(const struct vgg *net, const struct ascent_job *job, int batch,
+                                unit_selection *wanted) {
+    static struct layer_cost costs[VGG_MAX_LAYERS];
+    struct unit_list list;
+    struct error error;
+    for (int l = 0; l < net->layers; l++)
+        cost_of_vgg_layer(net, job, l, &costs[l]);
+    assert_int_equal(unit_list_make(costs, net->layers, batch, wanted, NULL, &list, &error), STATUS_OK);
+    return list;
+}
+
 static struct unit_list make_list(int batch, unit_selection *wanted) {
     struct vgg net = small_net();
     struct ascent_job job = small_job();
-    struct unit_list list;
-    struct error error;
-    assert_int_equal(unit_list_make(&net, &job, batch, wanted, NULL, &list, &error), STATUS_OK);
-    return list;
+    return list_of(&net, &job, batch, wanted);
 }
 
 /* How often each filter of each layer stands in a list. */
@@ -233,7 +241,8 @@ static void slices_are_within_grahams_bound_of_the_best(void **state) {
         for (int u = 0; u < units; u++)
             unit[u] =
                 (struct unit){.wanted = 1, .cost = cost[u] = (double)(1 + next_random() % (trial % 2 ? 20 : 1000))};
-        struct unit_list list = {.unit = unit, .count = units};
+        static const struct layer_cost nothing;
+        struct unit_list list = {.unit = unit, .count = units, .costs = &nothing};
         struct schedule schedule = divide(&list, ranks);
         double best = best_longest(cost, units, load, ranks, INFINITY);
         assert_true(longest_slice(&schedule) <= (4.0 / 3 - 1.0 / (3 * ranks)) * best * (1 + 1e-12));
@@ -247,11 +256,10 @@ static void a_whole_network_is_divided_evenly(void **state) {
     static const int widths[] = {64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512};
     struct vgg net;
     struct ascent_job job = {.epochs = 15};
-    struct unit_list list;
     struct error error;
     assert_int_equal(vgg_make(13, widths, &net, &error), STATUS_OK);
     octaves_make(412, 412, 1.2, 9, &job.octaves);
-    assert_int_equal(unit_list_make(&net, &job, 8, all, NULL, &list, &error), STATUS_OK);
+    struct unit_list list = list_of(&net, &job, 8, all);
     double sum = 0;
     for (int u = 0; u < list.count; u++)
         sum += list.unit[u].cost;
@@ -271,7 +279,7 @@ struct ledger {
 
 static double cost_of(const struct ledger *ledger, int piece, uint64_t filters) {
     const struct schedule *schedule = ledger->schedule;
-    return schedule->list->costs.seconds[schedule->piece[piece].layer][__builtin_popcountll(filters)];
+    return schedule->list->costs[schedule->piece[piece].layer].seconds[__builtin_popcountll(filters)];
 }
 
 static double left_of(const struct ledger *ledger, int rank) {

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "filteratlas/atlas/layer_list.h"
 #include "filteratlas/atlas/store.h"
 #include "filteratlas/atlas/tables.h"
 #include "filteratlas/base/checksum.h"
@@ -536,13 +537,69 @@ static void layers_come_in_the_networks_order(void **state) {
     struct store_filter filter = dead(0);
     static const char *const names[] = {"block5_conv3", "block1_conv2", "block3_conv1", "block1_conv1"};
     static const char *const wanted[] = {"block1_conv1", "block1_conv2", "block3_conv1", "block5_conv3"};
-    char found[8][32];
-    assert_int_equal(store_layers(&store, found, 8), 0);
+    struct store_names found;
+    struct error error;
+    assert_int_equal(store_layers(&store, &found, &error), 0);
+    assert_int_equal(found.count, 0);
+    store_names_free(&found);
     for (int i = 0; i < 4; i++)
         commit(&store, names[i], 0, &filter, 1, NULL);
-    assert_int_equal(store_layers(&store, found, 8), 4);
+    assert_int_equal(store_layers(&store, &found, &error), 0);
+    assert_int_equal(found.count, 4);
     for (int i = 0; i < 4; i++)
-        assert_string_equal(found[i], wanted[i]);
+        assert_string_equal(found.name[i], wanted[i]);
+    store_names_free(&found);
+}
+
+/* Where the order of names is not the network's, layers.csv tells it; what is not in it comes last. */
+static void layers_come_in_the_order_of_the_list(void **state) {
+    (void)state;
+    struct store store = open_store("atlas");
+    struct store_filter filter = dead(0);
+    struct layer layer[] = {
+        {.name = "stem", .own_name = "stem", .class_name = "Conv2D", .filters = 8},
+        {.name = "block10", .own_name = "block10", .class_name = "Conv2D", .filters = 16},
+        {.name = "block2_conv", .own_name = "block2/\"conv\"", .class_name = "Conv2D", .filters = 4},
+        {.name = "block2", .own_name = "block2", .class_name = "Add", .filters = 4}};
+    const struct layers layers = {.network = "small", .layer = layer, .count = 4};
+    static const char *const wanted[] = {"stem", "block10", "block2_conv", "block2", "a", "b"};
+    static const char list[] = "layer,name,class,filters\nstem,\"stem\",Conv2D,8\nblock10,\"block10\",Conv2D,16\n"
+                               "block2_conv,\"block2/\"\"conv\"\"\",Conv2D,4\nblock2,\"block2\",Add,4\n";
+    struct store_names found;
+    struct error error;
+    for (int i = 5; i >= 0; i--)
+        commit(&store, wanted[i], 0, &filter, 1, NULL);
+    assert_int_equal(layer_list_write(&store, &layers, &error), 0);
+    struct text text = {0};
+    assert_int_equal(text_read("atlas/layers.csv", &text, &error), 0);
+    assert_string_equal(text.bytes, list);
+    text_free(&text);
+    assert_int_equal(store_layers(&store, &found, &error), 0);
+    assert_int_equal(found.count, 6);
+    for (int i = 0; i < 6; i++)
+        assert_string_equal(found.name[i], wanted[i]);
+    store_names_free(&found);
+}
+
+/* Names as long as Keras has them, through sub-models. */
+static void a_layer_may_have_a_long_name(void **state) {
+    (void)state;
+    struct store store = open_store("atlas");
+    struct store_filter filter = dead(3);
+    struct store_names found;
+    struct error error;
+    char name[STORE_NAME_SIZE], longer[STORE_NAME_SIZE + 1];
+    memset(name, 'n', sizeof name - 1);
+    name[sizeof name - 1] = 0;
+    memset(longer, 'n', sizeof longer - 1);
+    longer[sizeof longer - 1] = 0;
+    commit(&store, name, 0, &filter, 1, NULL);
+    commit(&store, longer, 0, &filter, 1, NULL); /* nobody's */
+    assert_int_equal(store_layers(&store, &found, &error), 0);
+    assert_int_equal(found.count, 1);
+    assert_string_equal(found.name[0], name);
+    store_names_free(&found);
+    assert_indices(&store, name, INDICES(3), 0);
 }
 
 /* Damage ------------------------------------------------------------------------------------------------------- */
@@ -653,9 +710,12 @@ static void what_the_store_did_not_write_is_ignored(void **state) {
     assert_int_equal(mkdir("atlas/units/block1_conv1/00008.txt", 0777), 0);
     assert_int_equal(symlink("00000.txt", "atlas/units/block1_conv1/00009.txt"), 0);
     write_file("atlas/filters/desktop.ini", "mine", 4);
-    char names[8][32];
-    assert_int_equal(store_layers(&store, names, 8), 1);
-    assert_string_equal(names[0], "block1_conv1");
+    struct store_names names;
+    struct error error;
+    assert_int_equal(store_layers(&store, &names, &error), 0);
+    assert_int_equal(names.count, 1);
+    assert_string_equal(names.name[0], "block1_conv1");
+    store_names_free(&names);
     assert_indices(&store, "block1_conv1", INDICES(0, 1, 2, 8), 0);
 }
 
@@ -733,8 +793,11 @@ static void an_older_record_is_read(void **state) {
     assert_int_equal(layer.filter[0].index, 3);
     assert_string_equal(layer.filter[0].kernels, "");
     store_layer_free(&layer);
-    char names[8][32];
-    assert_int_equal(store_layers(&store, names, 8), 1);
+    struct store_names names;
+    struct error error;
+    assert_int_equal(store_layers(&store, &names, &error), 0);
+    assert_int_equal(names.count, 1);
+    store_names_free(&names);
 }
 
 /* Whoever drew a filter, also where the pieces of a unit come from several. */
@@ -935,6 +998,8 @@ int main(void) {
         IN_FOLDER(a_unit_of_dead_filters_is_kept),
         IN_FOLDER(pictures_without_a_record_never_count),
         IN_FOLDER(layers_come_in_the_networks_order),
+        IN_FOLDER(layers_come_in_the_order_of_the_list),
+        IN_FOLDER(a_layer_may_have_a_long_name),
         IN_FOLDER(a_flipped_byte_in_a_picture_is_found),
         IN_FOLDER(a_missing_picture_is_found),
         IN_FOLDER(a_picture_of_another_length_is_found),

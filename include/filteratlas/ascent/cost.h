@@ -5,23 +5,24 @@
 #include "filteratlas/ascent/ascent.h"
 #include "filteratlas/model/vgg.h"
 
-/* Seconds, on the core the rule was fitted to, for drawing `count` filters of a layer together: [layer][count]. Another
- * core differs by a factor that hardly depends on layer and count. */
-struct costs {
-    double seconds[VGG_MAX_LAYERS][ASCENT_MAX_BATCH + 1];
+/* What the filters of a layer cost, live ones: a filter that dies on the way costs less. */
+struct layer_cost {
+    int filters;  /* that there are */
+    double flops; /* of direct convolutions, for the picture of one */
+    /* Seconds, on the core the rule was fitted to, for drawing so many of them together. Another core differs by a
+     * factor that hardly depends on layer and number. */
+    double seconds[ASCENT_MAX_BATCH + 1];
 };
 
-/* For live filters: a filter that dies on the way costs less. */
-void costs_make(const struct vgg *net, const struct ascent_job *job, struct costs *costs);
+/* Of a layer of any network, by an executor that could draw it (which needs no tables yet). */
+int cost_of_layer(const struct executor *executor, const struct ascent_job *job, int layer, struct layer_cost *cost,
+                  struct error *error);
 
-/* The same for one iteration at one octave. */
-double cost_iteration(const struct vgg *net, const struct ascent_job *job, int octave, int layer, int count);
+/* Of convolution `layer` of a VGG. */
+void cost_of_vgg_layer(const struct vgg *net, const struct ascent_job *job, int layer, struct layer_cost *cost);
 
-/* The same for a layer of any network, by the executor that is to draw it (which needs no tables yet): one iteration
- * at one octave, and a whole unit of `count` filters. */
-int cost_graph_iteration(const struct executor *executor, const struct ascent_job *job, int octave, int layer,
-                         int count, double *seconds, struct error *error);
-int cost_graph_filters(const struct executor *executor, const struct ascent_job *job, int layer, int count,
-                       double *seconds, struct error *error);
+/* The seconds of one iteration of `count` filters at one octave. */
+int cost_iteration(const struct executor *executor, const struct ascent_job *job, int octave, int layer, int count,
+                   double *seconds, struct error *error);
 
 #endif

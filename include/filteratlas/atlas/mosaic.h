@@ -1,5 +1,5 @@
-/* The grid of a layer's pictures, vgg_<layer>_<n>x<n>.png, made from the stored PNG files row by row: one row of pixels
- * of n pictures is in memory at a time. */
+/* The grid of a layer's pictures, vgg_<layer>_<n>x<n>.png, for other networks than VGGs with their name, made from the
+ * stored PNG files row by row: one row of pixels of n pictures is in memory at a time. */
 #ifndef FILTERATLAS_MOSAIC_H
 #define FILTERATLAS_MOSAIC_H
 

@@ -25,6 +25,7 @@
 #include "filteratlas/base/interrupt.h"
 #include "filteratlas/base/sha256.h"
 #include "filteratlas/base/text.h"
+#include "filteratlas/model/layers.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -44,7 +45,7 @@ struct store_job {
     char digest[SHA256_HEX_SIZE]; /* of the file */
 };
 
-enum { STORE_RESCUE_SIZE = 16, STORE_KERNELS_SIZE = 32 };
+enum { STORE_RESCUE_SIZE = 16, STORE_KERNELS_SIZE = 32, STORE_NAME_SIZE = LAYER_NAME_SIZE };
 
 /* What is known of a drawn filter. Plain data. */
 struct store_filter {
@@ -61,7 +62,7 @@ struct store_filter {
 
 /* The filters of one layer, rising by index. */
 struct store_layer {
-    char name[32];
+    char name[STORE_NAME_SIZE];
     struct store_filter *filter;
     int count;
 };
@@ -69,6 +70,7 @@ struct store_layer {
 struct store {
     char folder[DURABLE_PATH_SIZE - 256]; /* leaves room for the names below it */
     char job_digest[SHA256_HEX_SIZE];     /* of job.txt */
+    char prefix[LAYERS_NETWORK_SIZE];     /* of the mosaics' names: "vgg", or the network of job.txt */
     const struct lock *lock;              /* what the writer holds, or NULL; not owned */
 };
 
@@ -144,9 +146,16 @@ void store_damage_free(struct store_damage *damage);
 /* Whether a filter is among those of a layer. */
 bool store_layer_has(const struct store_layer *layer, int filter);
 
-/* The names of all layers in the store, in the order of the network, at most `most`; returns their number. A layer is
- * a folder of units/ with a record that doesn't say it is another layer's. */
-int store_layers(const struct store *store, char names[][32], int most);
+/* Names of layers. */
+struct store_names {
+    char (*name)[STORE_NAME_SIZE]; /* [count] */
+    int count;
+};
+
+/* The names of all layers in the store, in the order of the network (layer_list.h). A layer is a folder of units/ with
+ * a record that doesn't say it is another layer's. Release with store_names_free, after a failure too. */
+int store_layers(const struct store *store, struct store_names *names, struct error *error);
+void store_names_free(struct store_names *names);
 
 /* Path of the picture of a filter. */
 void store_picture_path(const struct store *store, const char *layer, int filter, char path[DURABLE_PATH_SIZE]);

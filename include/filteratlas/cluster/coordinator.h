@@ -91,10 +91,11 @@ struct coordinator_job {
     struct stop_rules stop;
     struct schedule *schedule; /* what is to be drawn, for so many ranks */
     int layers;
-    bool publish[VGG_MAX_LAYERS]; /* layers whose files are made as soon as all that is wanted of them is committed */
-    bool tables;                  /* whether those of all layers are made then */
-    size_t queue_bytes;           /* of pictures that may wait for the disk before ranks must wait, too */
-    const int *leader;            /* [ranks] the first rank of each rank's node; ranks of rank 0's node may publish */
+    const bool *publish; /* [layers] whose files are made as soon as all that is wanted of them is committed; NULL: none
+                          */
+    bool tables;         /* whether those of all layers are made then */
+    size_t queue_bytes;  /* of pictures that may wait for the disk before ranks must wait, too */
+    const int *leader;   /* [ranks] the first rank of each rank's node; ranks of rank 0's node may publish */
     char (*hosts)[CLUSTER_HOST_SIZE]; /* [ranks] for messages; NULL: not known */
 };
 

@@ -15,12 +15,13 @@
 #include "filteratlas/cluster/cluster.h"
 #include "filteratlas/cluster/coordinator.h"
 #include "filteratlas/cluster/schedule.h"
+#include "filteratlas/model/layers.h"
 
 /* What every rank needs for drawing. */
 struct drawing {
     struct ascent *ascent;
     const struct ascent_job *job;
-    const struct vgg *net;
+    const struct layers *layers; /* what a unit's layer counts in */
     int batch;
     bool trace;
     char job_digest[SHA256_HEX_SIZE];
@@ -43,15 +44,15 @@ struct coordination {
     struct stop_rules stop;
     struct schedule *schedule;
     const struct store *store;
-    bool publish[VGG_MAX_LAYERS]; /* layers whose files are made as soon as all that is wanted of them is drawn */
-    size_t queue_bytes;           /* of pictures that may wait for the disk before ranks must wait, too */
+    const bool *publish; /* [layers] whose files are made as soon as all that is wanted of them is drawn */
+    size_t queue_bytes;  /* of pictures that may wait for the disk before ranks must wait, too */
     /* All called on rank 0's main thread. For every filter that came in, and with NULL at least every 100 ms; when only
      * the files of all layers are left to make, after which progress is not called any more; for a line in the log. */
-    void (*progress)(void *context, const char *layer, const struct store_filter *filter);
+    void (*progress)(void *context, int layer, const struct store_filter *filter);
     void (*drawn)(void *context);
     void (*say)(void *context, const char *line);
     void *context;
-    struct text *lines;                  /* [VGG_MAX_LAYERS] out: what publish had to say of each layer */
+    struct text *lines;                  /* [layers] out: what publish had to say of each layer */
     struct coordinator_account *account; /* out: where the ranks' time went */
 };
 

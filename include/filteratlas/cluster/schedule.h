@@ -4,7 +4,6 @@
 
 #include "filteratlas/ascent/cost.h"
 #include "filteratlas/base/error.h"
-#include "filteratlas/model/vgg.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -24,7 +23,7 @@ int unit_filters(const struct unit *unit, int batch, int *filters);
 struct unit_list {
     struct unit *unit;
     int count, batch;
-    struct costs costs;
+    const struct layer_cost *costs; /* [layers], not owned */
 };
 
 /* Sums over all units. */
@@ -38,10 +37,11 @@ int unit_list_largest(const struct unit_list *list);
 /* Which filters are wanted: wanted(context, layer, filter). */
 typedef bool unit_selection(const void *context, int layer, int filter);
 
-/* All units with at least one wanted filter, layer by layer. 1 <= batch <= ASCENT_MAX_BATCH. Release with
- * unit_list_free, after a failure too. */
-int unit_list_make(const struct vgg *net, const struct ascent_job *job, int batch, unit_selection *wanted,
-                   const void *context, struct unit_list *list, struct error *error);
+/* All units with at least one wanted filter, layer by layer. costs[layers] must outlive the list; a layer nothing is
+ * wanted of may have 0 filters there. 1 <= batch <= ASCENT_MAX_BATCH. Release with unit_list_free, after a failure too.
+ */
+int unit_list_make(const struct layer_cost *costs, int layers, int batch, unit_selection *wanted, const void *context,
+                   struct unit_list *list, struct error *error);
 void unit_list_free(struct unit_list *list);
 
 /* A rank's share of the work, largest pieces first. */

@@ -141,14 +141,26 @@ int graph_mark_stages(struct graph *graph, struct error *error);
  * with fewer nodes. Node numbers change, and stages are marked anew. */
 int graph_fold(struct graph *graph, struct error *error);
 
+/* Lays the values anew, node by node, the weights of each and then its bias, without those that no node uses any more:
+ * kernels and biases of a VGG then stand as struct weights wants them. */
+int graph_pack(struct graph *graph, struct error *error);
+
 /* The node of that name whose stage can be drawn, -1 if there is none. */
 int graph_find(const struct graph *graph, const char *name);
 
 /* The least extent n for which a picture of n x n gives graph_shapes of target; 0 if there is none up to 1024. */
 int graph_least_extent(const struct graph *graph, int target);
 
+/* Whether a node depends on a flattened map or on slopes for each place, which hold for one size alone. */
+bool graph_needs_size(const struct graph *graph, int target);
+
 /* Weights and biases of a node; of an affine one what it multiplies by and adds. */
 size_t graph_node_parameters(const struct graph_node *node);
+
+/* Multiplications and additions that loss and gradient of one filter of a layer take at one size, forward and back; of
+ * the layer itself only the one channel. STATUS_USAGE as graph_shapes. */
+int graph_gradient_flops(const struct graph *graph, int layer, int height, int width, double *flops,
+                         struct error *error);
 
 /* Multiplications and additions of a node forward, for these shapes. */
 double graph_node_flops(const struct graph *graph, int node, const struct graph_shape *shapes);

@@ -8,6 +8,7 @@
 #define FILTERATLAS_MODEL_FILE_H
 
 #include "filteratlas/base/error.h"
+#include "filteratlas/base/sha256.h"
 #include "filteratlas/model/graph.h"
 
 #include <stdbool.h>
@@ -25,5 +26,11 @@ struct model_file {
  * on failure it holds nothing. */
 int model_file_read(const char *path, const char *config, bool without_top, struct model_file *model,
                     struct error *error);
+
+/* The SHA-256 of the whole file, in hexadecimal digits; with a description beside it, of the digests of both. */
+int model_file_digest(const char *path, const char *config, char sha256[SHA256_HEX_SIZE], struct error *error);
+
+/* The library that reads them, "HDF5 library version: 1.10.8", static. */
+const char *model_file_library(void);
 
 #endif

@@ -38,7 +38,4 @@ const float *weights_bias(const struct weights *weights, int layer);
 
 void weights_free(struct weights *weights);
 
-/* The library that reads them, "HDF5 library version: 1.10.8", static. */
-const char *weights_description(void);
-
 #endif

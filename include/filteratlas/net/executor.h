@@ -38,6 +38,12 @@ int executor_place(struct executor *executor, void *tables, struct error *error)
  * complete when all parts are filled. Fails only for want of memory. */
 int executor_fill_tables(const struct executor *executor, int part, int parts, struct error *error);
 
+/* The graph it was made of. */
+const struct graph *executor_graph(const struct executor *executor);
+
+/* Whether it was made for a layer; of a VGG it can draw all convolutions up to the last of those. */
+bool executor_draws(const struct executor *executor, int layer);
+
 /* Filters of a layer, and whether its stage is a ReLU, if only up to a greatest value: a channel that is silent then
  * has no gradient. */
 int executor_filters(const struct executor *executor, int layer);
