@@ -158,7 +158,9 @@ static int open_folder(struct run *run, struct error *error) {
 }
 
 static int prepare_first(struct run *run, struct error *error) {
-    int status = limit_set(&run->options, run->start, &run->limit, error);
+    const struct interrupt interrupt = {goes_on, run};
+    run->limit = limit_none;
+    int status = limit_set(&run->options, run->start, &interrupt, &run->limit, error);
     if (!status)
         status = weights_read(run->options.weights, run->options.config, &run->weights, error);
     if (!status)

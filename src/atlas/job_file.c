@@ -136,16 +136,16 @@ static int set_folder(const char *folder, struct store *store, struct error *err
     return STATUS_OK;
 }
 
-/* Whether a folder of DIR/KIND has a file of such a name. */
+/* Whether a folder of DIR/KIND has a file of such a name, or may have one that can't be seen. */
 static bool has_file(const struct store *store, const char *kind, bool (*wanted)(const char *name)) {
     char top[DURABLE_PATH_SIZE], path[DURABLE_PATH_SIZE + 256];
-    bool found = false;
     snprintf(top, sizeof top, "%s/%s", store->folder, kind);
     struct entries layers = entries_read(top, ENTRIES_FOLDERS, entries_may_be_layer);
+    bool found = layers.code != 0;
     for (int i = 0; i < layers.count && !found; i++) {
         snprintf(path, sizeof path, "%s/%s", top, layers.entry[i]->d_name);
         struct entries files = entries_read(path, ENTRIES_FILES, wanted);
-        found = files.count > 0;
+        found = files.count > 0 || files.code;
         entries_free(&files);
     }
     entries_free(&layers);

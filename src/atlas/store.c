@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { DAMAGE_NAMED = 4 }; /* in a message */
 
@@ -169,6 +170,8 @@ int store_read_records(const struct store *store, const char *name, struct store
     snprintf(layer->name, sizeof layer->name, "%s", name);
     struct entries records = records_of(store, name);
     int status = STATUS_OK;
+    if (records.code)
+        note_damage(damage, "units", name, "");
     for (int i = 0; i < records.count && !status; i++) {
         const char *file = records.entry[i]->d_name;
         const struct record_place place = record_place_of(store, name, atoi(file));
@@ -196,7 +199,15 @@ bool store_layer_has(const struct store_layer *layer, int filter) {
     return layer->count && bsearch(&key, layer->filter, layer->count, sizeof key, record_by_index);
 }
 
-/* The first whole record tells; of a folder with none that is whole only its name is known. */
+static bool has_pictures(const struct store *store, const char *name) {
+    char folder[DURABLE_PATH_SIZE];
+    struct stat found;
+    layer_folder(store, "filters", name, folder);
+    return stat(folder, &found) == 0 && S_ISDIR(found.st_mode);
+}
+
+/* The first whole record tells; of a folder with none that is whole only its name is known. One that can't be read is a
+ * layer's if there are pictures of it (lost+found has none). */
 static bool is_layer(const struct store *store, const char *name) {
     struct entries records = records_of(store, name);
     enum record_owner owner = RECORD_BROKEN;
@@ -204,7 +215,7 @@ static bool is_layer(const struct store *store, const char *name) {
         const struct record_place place = record_place_of(store, name, atoi(records.entry[i]->d_name));
         owner = record_owner(&place);
     }
-    bool any = records.count > 0;
+    bool any = records.count > 0 || (records.code && has_pictures(store, name));
     entries_free(&records);
     return any && owner != RECORD_OF_ANOTHER;
 }
@@ -213,6 +224,10 @@ int store_layers(const struct store *store, struct store_names *names, struct er
     char folder[DURABLE_PATH_SIZE];
     snprintf(folder, sizeof folder, "%s/units", store->folder);
     struct entries folders = entries_read(folder, ENTRIES_FOLDERS, entries_may_be_layer);
+    *names = (struct store_names){.count = 0};
+    if (folders.code)
+        return error_set(error, STATUS_FAILURE, "%s: cannot be read: %s; put that right and run the same command again",
+                         folder, strerror(folders.code));
     *names = (struct store_names){.name = calloc((size_t)folders.count + 1, sizeof *names->name)};
     int status = names->name ? STATUS_OK : error_memory(error, folders.count * (double)STORE_NAME_SIZE, "names");
     for (int i = 0; i < folders.count && !status; i++)

@@ -26,6 +26,21 @@ check "all else is made" grep -q '^block1_conv2,0,' atlas/losses.csv
 expect "render names it and draws it again" 0 'filters/block1_conv1/.*drawn again' "$FILTERATLAS" render --out atlas "${JOB[@]}" --filters 0:16
 expect "then stitch has nothing to say" 0 '' "$FILTERATLAS" stitch --out atlas -q
 
+# What can't be read, by one who is not root
+cp "$FILTERATLAS" filteratlas
+cp -r atlas locked
+chmod 755 .
+chmod -R a+rwX locked
+mkdir locked/units/lost+found
+chmod 000 locked/units/lost+found locked/units/block1_conv2
+anybody=(./filteratlas)
+[ "$(id -u)" -ne 0 ] || anybody=(setpriv --reuid=65534 --regid=65534 --clear-groups ./filteratlas)
+expect "records that can't be read: stitch names their folder, status 1" 1 'damaged or missing: units/block1_conv2/; ' "${anybody[@]}" stitch --out locked -q
+check "all else is made" grep -q '^block1_conv1,0,' locked/losses.csv
+chmod 333 locked/units
+expect "nor units/: status 1" 1 '^filteratlas: locked/units: cannot be read: Permission denied; ' "${anybody[@]}" stitch --out locked -q
+chmod -R u+rwX locked
+
 # Whose costs these are
 expect "plan --costs of another size" 2 '^filteratlas: --costs .*size \(64x64 there, now 412x412\)' \
     "$FILTERATLAS" plan --weights "$WEIGHTS" --costs atlas/losses.csv
