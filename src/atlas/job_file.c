@@ -265,6 +265,18 @@ int store_open(const char *folder, const struct store_entry *job, int entries, c
     return status ? status : note_job(store, error);
 }
 
+/* Every job has entries. */
+static int check_whole(const struct store *store, struct error *error) {
+    struct store_job job = {0};
+    int status = store_read_job(store->folder, &job, error);
+    if (!status && !job.count)
+        status = error_set(error, STATUS_USAGE,
+                           "%s/job.txt: is damaged, no job stands in it; put back a copy, or give another --out",
+                           store->folder);
+    store_job_free(&job);
+    return status;
+}
+
 int store_open_existing(const char *folder, struct store *store, struct error *error) {
     int status = set_folder(folder, store, error);
     if (status)
@@ -274,7 +286,7 @@ int store_open_existing(const char *folder, struct store *store, struct error *e
     if (note_job(store, error))
         return error_set(error, STATUS_USAGE,
                          "%s: holds no atlas (no readable job.txt in it); give the --out of a render", folder);
-    return STATUS_OK;
+    return check_whole(store, error);
 }
 
 /* Whether job.txt is still the one that was opened: before the layers' locks were taken, another job could take a

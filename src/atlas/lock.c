@@ -271,6 +271,12 @@ static void lock_path(const char *folder, const char *name, char path[DURABLE_PA
     snprintf(path, DURABLE_PATH_SIZE, "%s/units/.%s.lock", folder, name);
 }
 
+bool lock_exists(const char *folder, const char *name) {
+    char path[DURABLE_PATH_SIZE];
+    lock_path(folder, name, path);
+    return access(path, F_OK) == 0;
+}
+
 static int take_all(const char *folder, const char *const *names, int count, const struct lock_patience *patience,
                     struct lock *lock, struct error *error) {
     struct watch watch = {.self = &lock->self};

@@ -1,6 +1,7 @@
 #include "filteratlas/atlas/store.h"
 
 #include "entries.h"
+#include "filteratlas/atlas/picture_file.h"
 #include "filteratlas/base/checksum.h"
 #include "filteratlas/base/text.h"
 #include "layer_order.h"
@@ -240,6 +241,39 @@ int store_layers(const struct store *store, struct store_names *names, struct er
 void store_names_free(struct store_names *names) {
     free(names->name);
     *names = (struct store_names){.count = 0};
+}
+
+/* Orphans ------------------------------------------------------------------------------------------------------- */
+
+static void note_orphans(const struct store *store, const struct store_layer *layer, struct store_damage *damage) {
+    char folder[DURABLE_PATH_SIZE], path[DURABLE_PATH_SIZE];
+    layer_folder(store, "filters", layer->name, folder);
+    struct entries pictures = entries_read(folder, ENTRIES_FILES, entries_is_picture);
+    for (int i = 0; i < pictures.count; i++) {
+        int filter = atoi(pictures.entry[i]->d_name);
+        store_picture_path(store, layer->name, filter, path);
+        if (!store_layer_has(layer, filter) && picture_file_is_of(path, layer->name, filter, store->job_digest))
+            note_damage(damage, "filters", layer->name, pictures.entry[i]->d_name);
+    }
+    entries_free(&pictures);
+}
+
+void store_find_orphans(const struct store *store, struct store_damage *damage) {
+    char folder[DURABLE_PATH_SIZE];
+    snprintf(folder, sizeof folder, "%s/filters", store->folder);
+    struct entries folders = entries_read(folder, ENTRIES_FOLDERS, entries_may_be_layer);
+    for (int i = 0; i < folders.count; i++) {
+        const char *name = folders.entry[i]->d_name;
+        struct store_layer layer = {0};
+        struct store_damage known = {0};
+        struct error none;
+        if (!lock_exists(store->folder, name) && !store_read_records(store, name, &layer, &known, &none) &&
+            !known.count)
+            note_orphans(store, &layer, damage);
+        store_layer_free(&layer);
+        store_damage_free(&known);
+    }
+    entries_free(&folders);
 }
 
 int store_visit_traces(const struct store *store, const char *layer,

@@ -26,6 +26,18 @@ check "all else is made" grep -q '^block1_conv2,0,' atlas/losses.csv
 expect "render names it and draws it again" 0 'filters/block1_conv1/.*drawn again' "$FILTERATLAS" render --out atlas "${JOB[@]}" --filters 0:16
 expect "then stitch has nothing to say" 0 '' "$FILTERATLAS" stitch --out atlas -q
 
+rm -r atlas/units/block1_conv2
+cp -r atlas/filters/block1_conv2 atlas/filters/copy
+expect "a layer whose records are gone is named, a copy of it is not" 1 'damaged or missing: filters/block1_conv2/[0-9]*.png[^;]*; ' "$FILTERATLAS" stitch --out atlas -q
+check "the copy is nobody's" test "$(grep -c copy "$TEMPORARY/err")" -eq 0
+: >atlas/units/.block1_conv2.lock
+expect "behind a run that was killed pictures without a record are no damage" 0 '' "$FILTERATLAS" stitch --out atlas -q
+rm atlas/units/.block1_conv2.lock
+check "render draws them again" render --out atlas --filters 0:16
+cp -r atlas broken
+head -c 100 atlas/losses.csv >broken/job.txt
+expect "a job.txt that is none: one line, status 2" 2 '^filteratlas: broken/job.txt: is damaged' "$FILTERATLAS" stitch --out broken -q
+
 # What can't be read, by one who is not root
 cp "$FILTERATLAS" filteratlas
 cp -r atlas locked

@@ -139,6 +139,10 @@ void store_layer_free(struct store_layer *layer);
 int store_read_records(const struct store *store, const char *name, struct store_layer *layer,
                        struct store_damage *damage, struct error *error);
 
+/* Adds to *damage the pictures of this job that no record names, though nobody draws their layer and nobody was killed
+ * over it: their records are gone. Not in layers of whose records some are damaged. */
+void store_find_orphans(const struct store *store, struct store_damage *damage);
+
 /* "filters/block1_conv1/0001.png and 3 more", for a message. */
 void store_damage_describe(const struct store_damage *damage, struct text *text);
 void store_damage_free(struct store_damage *damage);
