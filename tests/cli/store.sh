@@ -56,6 +56,9 @@ chmod -R u+rwX locked
 # Whose costs these are
 expect "plan --costs of another size" 2 '^filteratlas: --costs .*size \(64x64 there, now 412x412\)' \
     "$FILTERATLAS" plan --weights "$WEIGHTS" --costs atlas/losses.csv
+ln -s atlas/losses.csv link.csv
+expect "and of a link to it" 2 '^filteratlas: --costs link.csv: .*size \(64x64 there, now 412x412\)' \
+    "$FILTERATLAS" plan --weights "$WEIGHTS" --costs link.csv
 
 # A job that never drew
 mkdir idle; sed 's/^epochs = .*/epochs = 99/' atlas/job.txt >idle/job.txt
