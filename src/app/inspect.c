@@ -1,7 +1,7 @@
 #include "command.h"
 #include "filteratlas/app/app.h"
 #include "filteratlas/base/sha256.h"
-#include "filteratlas/model/model_file.h"
+#include "filteratlas/model/model.h"
 #include "filteratlas/model/weight_sizes.h"
 #include "filteratlas/model/weights.h"
 #include "inspect_graph.h"
@@ -151,9 +151,23 @@ static int inspect_graph(const struct options *options, struct error *error) {
     return status;
 }
 
+/* The names of the layers that a render draws if none are asked for. */
+static int print_names(const struct options *options, struct error *error) {
+    struct model model;
+    if (model_read(options->file, options->config, false, &model, error))
+        return error->status;
+    for (int l = 0; l < model.layers.count; l++)
+        if (model.layers.layer[l].usual)
+            printf("%s\n", model.layers.layer[l].name);
+    model_free(&model);
+    return STATUS_OK;
+}
+
 /* A VGG is told as one, unless the size of its maps is asked for. */
 static int inspect(const struct options *options, struct error *error) {
     struct weights weights;
+    if (options->names)
+        return print_names(options, error);
     if (options->map_size.width || weights_read(options->file, options->config, &weights, error))
         return options->map_size.width || error->status == STATUS_USAGE ? inspect_graph(options, error) : error->status;
     int status = print_summary(options->file, &weights, error);

@@ -56,7 +56,7 @@ struct option_command {
     const char *name, *usage, *purpose;
 };
 
-enum { OPTION_ROWS = 52, OPTION_ALLOWED_SIZE = 160 };
+enum { OPTION_ROWS = 53, OPTION_ALLOWED_SIZE = 160 };
 extern const struct row option_rows[OPTION_ROWS];
 extern const struct option_command option_commands[COMMANDS];
 extern const char *const option_groups[]; /* [enum group] titles */

@@ -29,7 +29,7 @@
 
 const struct row option_rows[OPTION_ROWS] = {
     {"weights", 0, TYPE_TEXT, GROUP_FILES, RENDER | PLAN | EXAMPLES, FIELD(weights), "FILE", NONE, 0, 0,
-     "the network: a Keras HDF5 file; rank 0 reads it"},
+     "the network, as Keras saved it; rank 0 reads it"},
     {"out", 0, TYPE_TEXT, GROUP_FILES, RENDER | PLAN | STITCH | EXAMPLES, FIELD(out), "DIR", NONE, 0, 0,
      "the atlas, a folder; plan times its disk"},
     {"config", 0, TYPE_TEXT, GROUP_FILES, RENDER | PLAN | INSPECT | EXAMPLES, FIELD(config), "FILE.json", NONE, 0, 0,
@@ -129,6 +129,8 @@ const struct row option_rows[OPTION_ROWS] = {
      BOTH("caffe"), 0, 0, "how it is given"},
     {"size", 0, TYPE_SIZE, GROUP_INSPECT, INSPECT, FIELD(map_size), "W[xH]", NONE, 1, OPTIONS_MAX_SIZE,
      "pixels for which the maps are told (default: the network's own size, or 224)"},
+    {"names", 0, TYPE_FLAG, GROUP_INSPECT, INSPECT, FIELD(names), NULL, NONE, 0, 0,
+     "print the names of the layers that render draws, and nothing else"},
     {"help", 'h', TYPE_FLAG, GROUP_OTHER, RENDER | PLAN | INSPECT | STITCH | EXAMPLES, FIELD(help), NULL, NONE, 0, 0,
      "print this and exit"},
 };
@@ -317,7 +319,7 @@ static int check_complete(enum command command, int argc, char **argv, struct op
     if (command == COMMAND_INSPECT)
         options->file = argv[optind];
     if (needs_weights(command) && !options->weights)
-        return error_set(error, STATUS_USAGE, "%s: --weights FILE is missing; give a Keras HDF5 file of a VGG network",
+        return error_set(error, STATUS_USAGE, "%s: --weights FILE is missing; give a file that Keras saved",
                          option_commands[command].name);
     if (needs_out(command) && !options->out)
         return error_set(error, STATUS_USAGE, "%s: --out DIR is missing; give the folder of the atlas",

@@ -20,7 +20,7 @@ static const char head[] =
     "        esac\n"
     "    done\n"
     "    if [ -f \"$weights\" ]; then\n"
-    "        names=$(\"$program\" inspect \"$weights\" 2>/dev/null | sed -n 's/^\\(block[^ ]*\\) .*/\\1/p')\n"
+    "        names=$(\"$program\" inspect --names \"$weights\" 2>/dev/null)\n"
     "    elif [ -d \"$out/units\" ]; then\n"
     "        names=$(ls \"$out/units\")\n"
     "    fi\n"

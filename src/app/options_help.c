@@ -19,7 +19,7 @@ const char *const option_groups[] = {"Files",
                                      "Other"};
 
 void options_help(struct text *text) {
-    text_append(text, "filteratlas draws what every filter of a VGG network looks for, and stitches an\n"
+    text_append(text, "filteratlas draws what every filter of a network looks for, and stitches an\n"
                       "atlas of it.\n\n");
     for (int c = 0; c < COMMANDS; c++)
         text_append(text, "  filteratlas %s\n", option_commands[c].usage);

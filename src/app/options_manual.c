@@ -20,7 +20,7 @@ static const struct entry statuses[] = {
 };
 
 static const struct entry files[] = {
-    {"DIR/vgg_LAYER_NxN.png", "A mosaic per layer, the filter with the highest loss first."},
+    {"DIR/vgg_LAYER_NxN.png", "A mosaic per layer, the filter with the highest loss first; for other networks, NETWORK_LAYER_NxN.png."},
     {"DIR/index.html", "The atlas to look at with a browser, from the disk; it needs DIR/page/ and DIR/filters/."},
     {"DIR/filters/LAYER/NNNN.png", "The picture of each live filter."},
     {"DIR/losses.csv",
@@ -83,7 +83,7 @@ static void append_commands(struct text *text) {
         text_append(text, "\n");
     }
     text_append(text, ".SH DESCRIPTION\n"
-                      "For every filter of every convolution layer of a VGG network,\n.B filteratlas\n"
+                      "For every filter of every convolution layer of a Keras network,\n.B filteratlas\n"
                       "draws the picture that excites the filter most, by gradient ascent in input space,\n"
                       "and stitches the pictures of each layer into one mosaic.\n"
                       ".SH COMMANDS\n");
@@ -139,7 +139,7 @@ static void append_option(struct text *text, const struct row *row) {
 void options_manual(struct text *text) {
     text_append(text, ".TH FILTERATLAS 1 " FILTERATLAS_DATE " \"filteratlas " FILTERATLAS_VERSION
                       "\" \"User Commands\"\n.nh\n.ad l\n"
-                      ".SH NAME\nfilteratlas \\- draw what every filter of a VGG network looks for\n");
+                      ".SH NAME\nfilteratlas \\- draw what every filter of a convolutional network looks for\n");
     append_commands(text);
     text_append(text, ".SH OPTIONS\nOptions may be shortened as long as they stay unique.\n");
     int group = -1;

@@ -109,6 +109,8 @@ static int pictures_together(const struct executor *e, const struct plan *plan, 
 
 /* --- When each buffer is used */
 
+static size_t aligned(size_t bytes) { return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT; }
+
 static int moment_back(const struct plan *plan, int step) { return 2 * plan->target - step; }
 
 /* A buffer that is used from a moment to another; for one picture at a time if that is within the steps before the cut,
@@ -117,7 +119,7 @@ static int moment_back(const struct plan *plan, int step) { return 2 * plan->tar
 static void use_buffer(const struct plan *plan, struct buffer *b, size_t bytes, int from, int to) {
     int first_single_back = moment_back(plan, plan->cut - 1), end = 2 * plan->target;
     bool single = plan->cut > plan->target || to < plan->cut || from >= first_single_back;
-    *b = (struct buffer){.bytes = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT, .joint = !single};
+    *b = (struct buffer){.bytes = bytes, .joint = !single};
     b->from = !single && from < plan->cut ? 0 : from;
     b->to = !single && to >= first_single_back ? end : to;
 }
@@ -195,14 +197,15 @@ static void use_scratch(const struct executor *e, struct plan *plan) {
     }
     struct map map = plan_target_map(e, plan);
     size_t z = 2 * (size_t)map.height * (size_t)map.width;
-    plan->scratch = (struct buffer){.bytes = (most * sizeof(float) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT};
-    plan->z = (struct buffer){.bytes = (z * sizeof(float) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT};
+    plan->scratch = (struct buffer){.bytes = aligned(most * sizeof(float))};
+    plan->z = (struct buffer){.bytes = aligned(z * sizeof(float))};
 }
 
 /* --- Where they stand */
 
+/* Pictures stand close to each other, as operations on several take them. */
 static size_t bytes_of(const struct plan *plan, const struct buffer *b) {
-    return b->joint ? b->bytes * (size_t)plan->together : b->bytes;
+    return aligned(b->joint ? b->bytes * (size_t)plan->together : b->bytes);
 }
 
 static int compare_buffers(const void *a, const void *b) {

@@ -46,8 +46,8 @@ void model_add_weight(struct model_layer *layer, const char *name, int rank, con
     }
 }
 
-struct model_layer *model_insert(struct model *model, int place, const char *class_name, const char *name,
-                                 const char *config) {
+struct model_layer *sample_insert(struct sample *model, int place, const char *class_name, const char *name,
+                                  const char *config) {
     struct model_layer *layer = &model->layer[place];
     if (model->layers == MODEL_MAX_LAYERS)
         must(-1);
@@ -59,12 +59,12 @@ struct model_layer *model_insert(struct model *model, int place, const char *cla
     return layer;
 }
 
-static struct model_layer *append(struct model *model, const char *class_name, const char *name, const char *config) {
-    return model_insert(model, model->layers, class_name, name, config);
+static struct model_layer *append(struct sample *model, const char *class_name, const char *name, const char *config) {
+    return sample_insert(model, model->layers, class_name, name, config);
 }
 
 /* What stands between, with the weights that its class has. */
-static void append_between(struct model *model, const char *class_name, const char *config, int l, int channels) {
+static void append_between(struct sample *model, const char *class_name, const char *config, int l, int channels) {
     char name[MODEL_NAME_SIZE], weight[2 * MODEL_NAME_SIZE], snake[MODEL_NAME_SIZE - 12];
     static const char *const ends[] = {"gamma", "beta", "moving_mean", "moving_variance"};
     keras_snake_case(class_name, snake, sizeof snake);
@@ -80,7 +80,7 @@ static void append_between(struct model *model, const char *class_name, const ch
     }
 }
 
-static void append_convolution(struct model *model, const struct model_recipe *recipe, int l, const char *name,
+static void append_convolution(struct sample *model, const struct model_recipe *recipe, int l, const char *name,
                                int *channels) {
     char config[900], kernel[2 * MODEL_NAME_SIZE], bias[2 * MODEL_NAME_SIZE];
     int width = recipe->width ? recipe->width : l < CONVOLUTIONS ? widths[l] : 10;
@@ -114,7 +114,7 @@ static void name_convolution(const struct model_recipe *recipe, int block, int n
         snprintf(name, MODEL_NAME_SIZE, patterns[recipe->names], block, number);
 }
 
-static void append_pooling(struct model *model, const struct model_recipe *recipe, int block) {
+static void append_pooling(struct sample *model, const struct model_recipe *recipe, int block) {
     char name[MODEL_NAME_SIZE], config[256];
     snprintf(name, sizeof name, recipe->pool_name ? recipe->pool_name : "block%d_pool", block);
     snprintf(config, sizeof config, "\"pool_size\":[2,2],\"strides\":[2,2],\"padding\":\"valid\"%s%s",
@@ -122,8 +122,8 @@ static void append_pooling(struct model *model, const struct model_recipe *recip
     append(model, recipe->pool_class ? recipe->pool_class : "MaxPooling2D", name, config);
 }
 
-struct model *model_make(const struct model_recipe *recipe) {
-    struct model *model = calloc(1, sizeof *model);
+struct sample *sample_make(const struct model_recipe *recipe) {
+    struct sample *model = calloc(1, sizeof *model);
     int channels = recipe->channels ? recipe->channels : 3, count = recipe->convolutions ? recipe->convolutions : 13;
     char config[128], name[MODEL_NAME_SIZE];
     snprintf(config, sizeof config, "\"batch_input_shape\":[null,64,64,%d],\"dtype\":\"float32\"", channels);
@@ -154,14 +154,14 @@ struct model *model_make(const struct model_recipe *recipe) {
     return model;
 }
 
-void model_free(struct model *model) {
+void sample_free(struct sample *model) {
     for (int l = 0; l < model->layers; l++)
         for (int w = 0; w < model->layer[l].weights; w++)
             free(model->layer[l].weight[w].value);
     free(model);
 }
 
-struct model_layer *model_find(struct model *model, const char *name) {
+struct model_layer *sample_find(struct sample *model, const char *name) {
     for (int l = 0; l < model->layers; l++)
         if (!strcmp(model->layer[l].name, name))
             return &model->layer[l];
@@ -176,7 +176,7 @@ static size_t count_numbers(const struct model_weight *weight) {
     return count;
 }
 
-float *model_numbers(const struct model *model, int convolutions, size_t *count) {
+float *sample_numbers(const struct sample *model, int convolutions, size_t *count) {
     float *numbers = NULL;
     *count = 0;
     for (int l = 0; l < model->layers && convolutions > 0; l++) {
@@ -199,7 +199,7 @@ static void append_entry(struct text *text, const struct model_layer *layer) {
                 layer->name, layer->config[0] ? "," : "", layer->config);
 }
 
-char *model_functional(const struct model *model, const char *link, const char *to) {
+char *sample_functional(const struct sample *model, const char *link, const char *to) {
     struct text text = {0};
     text_append(&text, "{\"class_name\":\"Functional\",\"config\":{\"name\":\"vgg16\",\"layers\":[");
     for (int l = 0; l < model->layers; l++) {
@@ -218,7 +218,7 @@ char *model_functional(const struct model *model, const char *link, const char *
     return text.bytes;
 }
 
-char *model_sequential(const struct model *model, bool bare_list) {
+char *sample_sequential(const struct sample *model, bool bare_list) {
     struct text text = {0};
     text_append(&text, "{\"class_name\":\"Sequential\",\"config\":%s",
                 bare_list ? "" : "{\"name\":\"seq\",\"layers\":");
@@ -233,12 +233,12 @@ char *model_sequential(const struct model *model, bool bare_list) {
 
 /* --- Files ------------------------------------------------------------------------------------------------------- */
 
-model_file_id model_create(const char *path) {
+model_file_id sample_create(const char *path) {
     H5dont_atexit(); /* as the reader does, but it must come first */
     return must(H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT));
 }
 
-void model_close(model_file_id file) { must(H5Fclose(file)); }
+void sample_close(model_file_id file) { must(H5Fclose(file)); }
 
 /* A group that may be there already: what is below it may have come first. */
 void model_put_group(model_file_id file, const char *path) {
@@ -303,7 +303,7 @@ static size_t do_nothing(unsigned flags, size_t parameters, const unsigned *valu
 
 static const H5Z_class2_t strange_filter = {H5Z_CLASS_T_VERS, 32123, 1, 1, "strange", NULL, NULL, do_nothing};
 
-static hid_t creation(const struct model_weight *weight, enum model_numbers numbers) {
+static hid_t creation(const struct model_weight *weight, enum sample_numbers numbers) {
     hid_t create = must(H5Pcreate(H5P_DATASET_CREATE));
     hsize_t chunk[4];
     for (int i = 0; i < weight->rank; i++)
@@ -326,7 +326,7 @@ static hid_t creation(const struct model_weight *weight, enum model_numbers numb
     return create;
 }
 
-static void write_numbers(hid_t dataset, const struct model_weight *weight, enum model_numbers numbers) {
+static void write_numbers(hid_t dataset, const struct model_weight *weight, enum sample_numbers numbers) {
     size_t count = count_numbers(weight);
     uint16_t *halves = malloc(count * sizeof *halves);
     for (size_t i = 0; i < count; i++) {
@@ -344,7 +344,7 @@ static void write_numbers(hid_t dataset, const struct model_weight *weight, enum
 }
 
 void model_put_weight_as(model_file_id file, const char *path, const struct model_weight *weight,
-                         enum model_numbers numbers) {
+                         enum sample_numbers numbers) {
     hsize_t extent[4] = {0};
     for (int i = 0; i < weight->rank; i++)
         extent[i] = weight->extent[i];
@@ -370,8 +370,8 @@ void model_put_weight(model_file_id file, const char *path, const struct model_w
 
 /* --- Layouts ----------------------------------------------------------------------------------------------------- */
 
-static void put_layer(model_file_id file, const char *root, const struct model_layer *layer, enum model_numbers numbers,
-                      int limit) {
+static void put_layer(model_file_id file, const char *root, const struct model_layer *layer,
+                      enum sample_numbers numbers, int limit) {
     char group[256], path[1024], names[MODEL_MAX_WEIGHTS][256];
     snprintf(group, sizeof group, "%s/%s", root, layer->name);
     model_put_group(file, group);
@@ -383,7 +383,7 @@ static void put_layer(model_file_id file, const char *root, const struct model_l
     put_list(file, group, "weight_names", names, layer->weights, limit);
 }
 
-void model_put_listed(model_file_id file, const char *root, const struct model *model, enum model_numbers numbers,
+void model_put_listed(model_file_id file, const char *root, const struct sample *model, enum sample_numbers numbers,
                       int limit) {
     static char names[MODEL_MAX_LAYERS][256];
     if (*root)
@@ -396,7 +396,7 @@ void model_put_listed(model_file_id file, const char *root, const struct model *
 }
 
 /* The weights of the convolutions that do, or don't, train. */
-static void put_nested_part(model_file_id file, const char *group, const struct model *model, const char *prefix,
+static void put_nested_part(model_file_id file, const char *group, const struct sample *model, const char *prefix,
                             int from, int to, bool trains, char (*names)[256], int *count) {
     char path[1024];
     for (int l = 0, conv = 0; l < model->layers; l++) {
@@ -412,7 +412,7 @@ static void put_nested_part(model_file_id file, const char *group, const struct 
     }
 }
 
-void model_put_nested(model_file_id file, const char *root, const struct model *model, const char *prefix, int from,
+void model_put_nested(model_file_id file, const char *root, const struct sample *model, const char *prefix, int from,
                       int to, int limit) {
     static char names[2 * MODEL_MAX_LAYERS][256];
     char layers[3][256] = {"input_2", "vgg16", "flatten"}, group[256];
@@ -430,8 +430,8 @@ void model_put_nested(model_file_id file, const char *root, const struct model *
     put_list(file, *root ? root : "/", "layer_names", layers, 3, limit);
 }
 
-void model_put_counted(model_file_id file, const char *root, const char *separator, const struct model *model, int step,
-                       bool named, enum model_numbers numbers) {
+void model_put_counted(model_file_id file, const char *root, const char *separator, const struct sample *model,
+                       int step, bool named, enum sample_numbers numbers) {
     for (int l = 0; l < model->layers; l++) {
         const struct model_layer *layer = &model->layer[l];
         char snake[MODEL_NAME_SIZE], group[256], path[512], number[16] = "";

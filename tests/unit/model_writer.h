@@ -21,7 +21,7 @@ struct model_layer {
     struct model_weight weight[MODEL_MAX_WEIGHTS];
 };
 
-struct model {
+struct sample {
     int layers;
     struct model_layer layer[MODEL_MAX_LAYERS];
 };
@@ -43,47 +43,47 @@ struct model_recipe {
     bool top;                                           /* Flatten and Dense */
 };
 
-struct model *model_make(const struct model_recipe *recipe);
-void model_free(struct model *model);
+struct sample *sample_make(const struct model_recipe *recipe);
+void sample_free(struct sample *model);
 
-struct model_layer *model_find(struct model *model, const char *name);
-struct model_layer *model_insert(struct model *model, int place, const char *class_name, const char *name,
-                                 const char *config);
+struct model_layer *sample_find(struct sample *model, const char *name);
+struct model_layer *sample_insert(struct sample *model, int place, const char *class_name, const char *name,
+                                  const char *config);
 void model_add_weight(struct model_layer *layer, const char *name, int rank, const int *extent);
 
 /* All numbers of the convolutions in order, kernel then bias; the caller frees them. */
-float *model_numbers(const struct model *model, int convolutions, size_t *count);
+float *sample_numbers(const struct sample *model, int convolutions, size_t *count);
 
 /* The description, as model_config has it; the caller frees it. `link`: NULL, or a layer that reads the one before it
  * and also `to`. */
-char *model_functional(const struct model *model, const char *link, const char *to);
-char *model_sequential(const struct model *model, bool bare_list);
+char *sample_functional(const struct sample *model, const char *link, const char *to);
+char *sample_sequential(const struct sample *model, bool bare_list);
 
 /* --- Files: `file` is an HDF5 file that is being written. */
 
 typedef long long model_file_id;
-model_file_id model_create(const char *path);
-void model_close(model_file_id file);
+model_file_id sample_create(const char *path);
+void sample_close(model_file_id file);
 void model_put_text(model_file_id file, const char *group, const char *attribute, const char *text);
 void model_put_count(model_file_id file, const char *attribute, int value);
 void model_put_group(model_file_id file, const char *path);
 void model_put_weight(model_file_id file, const char *path, const struct model_weight *weight);
 
-enum model_numbers { MODEL_FLOAT, MODEL_BFLOAT16, MODEL_INTEGERS, MODEL_FILTERED, MODEL_LOST, MODEL_COMPACT };
+enum sample_numbers { MODEL_FLOAT, MODEL_BFLOAT16, MODEL_INTEGERS, MODEL_FILTERED, MODEL_LOST, MODEL_COMPACT };
 void model_put_weight_as(model_file_id file, const char *path, const struct model_weight *weight,
-                         enum model_numbers numbers);
+                         enum sample_numbers numbers);
 
 /* layer_names and a group per layer below `root` ("" is the file's). `limit`: names per attribute, 0 for all. */
-void model_put_listed(model_file_id file, const char *root, const struct model *model, enum model_numbers numbers,
+void model_put_listed(model_file_id file, const char *root, const struct sample *model, enum sample_numbers numbers,
                       int limit);
 
 /* One layer "vgg16" that holds all; layers from..to (convolutions, counted from 0) train and come first. `prefix`
  * stands before each weight's name. */
-void model_put_nested(model_file_id file, const char *root, const struct model *model, const char *prefix, int from,
+void model_put_nested(model_file_id file, const char *root, const struct sample *model, const char *prefix, int from,
                       int to, int limit);
 
 /* Groups counted by class below `root`, joined by `separator`; `step` is what a layer with weights counts. */
-void model_put_counted(model_file_id file, const char *root, const char *separator, const struct model *model, int step,
-                       bool named, enum model_numbers numbers);
+void model_put_counted(model_file_id file, const char *root, const char *separator, const struct sample *model,
+                       int step, bool named, enum sample_numbers numbers);
 
 #endif

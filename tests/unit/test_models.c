@@ -21,13 +21,13 @@ static const char file[] = "model.h5"; /* that each test writes, in a temporary 
 /* --- Helpers ----------------------------------------------------------------------------------------------------- */
 
 /* The file is read as the VGG16 of these numbers. */
-static void assert_plain(const char *path, const char *config, const struct model *model, const char *what) {
+static void assert_plain(const char *path, const char *config, const struct sample *model, const char *what) {
     struct weights weights;
     struct error error = {.status = STATUS_OK};
     size_t count;
     if (weights_read(path, config, &weights, &error))
         fail_msg("%s: %s", what, error.message);
-    float *numbers = model_numbers(model, 13, &count);
+    float *numbers = sample_numbers(model, 13, &count);
     assert_string_equal(weights.net.variant, "VGG16");
     assert_int_equal(weights.count, count);
     if (memcmp(weights.values, numbers, count * sizeof *numbers))
@@ -71,24 +71,24 @@ static void assert_other(const char *path, const char *culprit, bool (*is)(const
 }
 
 /* A whole model: description and weights. */
-static void write_model(const char *path, const struct model *model, char *config) {
-    model_file_id id = model_create(path);
+static void write_model(const char *path, const struct sample *model, char *config) {
+    model_file_id id = sample_create(path);
     model_put_text(id, "/", "model_config", config);
     model_put_listed(id, "/model_weights", model, MODEL_FLOAT, 0);
-    model_close(id);
+    sample_close(id);
     free(config);
 }
 
-static void write_listed(const struct model *model) {
-    model_file_id id = model_create(file);
+static void write_listed(const struct sample *model) {
+    model_file_id id = sample_create(file);
     model_put_listed(id, "", model, MODEL_FLOAT, 0);
-    model_close(id);
+    sample_close(id);
 }
 
-static void write_counted(const struct model *model, const char *root, int step, bool named) {
-    model_file_id id = model_create(file);
+static void write_counted(const struct sample *model, const char *root, int step, bool named) {
+    model_file_id id = sample_create(file);
     model_put_counted(id, root, "/", model, step, named, MODEL_FLOAT);
-    model_close(id);
+    sample_close(id);
 }
 
 /* --- Whole models ------------------------------------------------------------------------------------------------ */
@@ -113,14 +113,14 @@ static void models_that_are_a_vgg_are_read(void **state) {
         {"plain names", {.names = MODEL_PLAIN, .pool_name = "max_pooling2d_%d", .top = true}},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct model *model = model_make(&cases[i].recipe);
-        write_model(file, model, model_functional(model, NULL, NULL));
+        struct sample *model = sample_make(&cases[i].recipe);
+        write_model(file, model, sample_functional(model, NULL, NULL));
         assert_plain(file, NULL, model, cases[i].what);
-        write_model(file, model, model_sequential(model, false));
+        write_model(file, model, sample_sequential(model, false));
         assert_plain(file, NULL, model, cases[i].what);
-        write_model(file, model, model_sequential(model, true));
+        write_model(file, model, sample_sequential(model, true));
         assert_plain(file, NULL, model, cases[i].what);
-        model_free(model);
+        sample_free(model);
     }
 }
 
@@ -174,24 +174,24 @@ static void models_that_are_no_vgg_are_never_taken_for_one(void **state) {
         {"grey", "takes 1 channels", is_anything, {.channels = 1}},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct model *model = model_make(&cases[i].recipe);
-        write_model(file, model, model_functional(model, NULL, NULL));
+        struct sample *model = sample_make(&cases[i].recipe);
+        write_model(file, model, sample_functional(model, NULL, NULL));
         assert_other(file, cases[i].culprit, cases[i].is, cases[i].what);
-        write_model(file, model, model_sequential(model, i % 2));
+        write_model(file, model, sample_sequential(model, i % 2));
         assert_other(file, cases[i].culprit, cases[i].is, cases[i].what);
-        model_free(model);
+        sample_free(model);
     }
 }
 
 static void shortcuts_are_seen(void **state) {
     (void)state;
     struct model_recipe recipe = {.top = false};
-    struct model *model = model_make(&recipe);
-    int place = (int)(model_find(model, "block1_conv2") - model->layer) + 1;
-    model_insert(model, place, "Add", "add", "");
-    write_model(file, model, model_functional(model, "add", "block1_conv1"));
+    struct sample *model = sample_make(&recipe);
+    int place = (int)(sample_find(model, "block1_conv2") - model->layer) + 1;
+    sample_insert(model, place, "Add", "add", "");
+    write_model(file, model, sample_functional(model, "add", "block1_conv1"));
     assert_other(file, "add (Add)", is_sum, "shortcut");
-    model_free(model);
+    sample_free(model);
 }
 
 /* Normalisation goes into the convolution in front of it, where only ReLU follows. */
@@ -201,45 +201,45 @@ static void normalised_vggs_are_folded(void **state) {
     struct error error;
     struct model_recipe recipe = {.between = "BatchNormalization", .between_config = "\"axis\":[3],\"epsilon\":0.25"};
     recipe.conv_config = "\"activation\":\"linear\"";
-    struct model *model = model_make(&recipe);
+    struct sample *model = sample_make(&recipe);
     for (int l = model->layers - 1; l > 0; l--)
         if (!strcmp(model->layer[l].class_name, "BatchNormalization")) {
             char name[32];
             snprintf(name, sizeof name, "relu_%d", l);
-            model_insert(model, l + 1, "Activation", name, "\"activation\":\"relu\"");
+            sample_insert(model, l + 1, "Activation", name, "\"activation\":\"relu\"");
         }
-    write_model(file, model, model_functional(model, NULL, NULL));
+    write_model(file, model, sample_functional(model, NULL, NULL));
     if (weights_read(file, NULL, &weights, &error))
         fail_msg("%s", error.message);
-    const struct model_layer *conv = model_find(model, "block1_conv1");
-    const struct model_layer *bn = model_find(model, "batch_normalization_0");
+    const struct model_layer *conv = sample_find(model, "block1_conv1");
+    const struct model_layer *bn = sample_find(model, "batch_normalization_0");
     double scale = bn->weight[0].value[1] / 0.25; /* of channel 1, were the variance 0 */
     scale = bn->weight[0].value[1] / __builtin_sqrt(bn->weight[3].value[1] + 0.25);
     assert_true(__builtin_fabs(weights_kernel(&weights, 0)[5] - conv->weight[0].value[5] * scale) < 1e-6);
     double bias = (conv->weight[1].value[1] - bn->weight[2].value[1]) * scale + bn->weight[1].value[1];
     assert_true(__builtin_fabs(weights_bias(&weights, 0)[1] - bias) < 1e-6);
     weights_free(&weights);
-    model_free(model);
+    sample_free(model);
 }
 
 static void what_is_not_known_is_named(void **state) {
     (void)state;
     struct model_recipe recipe = {.first = "Lambda", .first_config = "\"function\":[\"4wEAAA==\",null,null]"};
-    struct model *model = model_make(&recipe);
-    write_model(file, model, model_functional(model, NULL, NULL));
+    struct sample *model = sample_make(&recipe);
+    write_model(file, model, sample_functional(model, NULL, NULL));
     assert_refused(file, NULL, "lambda_0 (Lambda) is not computed here, and block1_conv1 (Conv2D)", "Lambda in front");
-    model_free(model);
+    sample_free(model);
     recipe = (struct model_recipe){.top = true};
-    model = model_make(&recipe);
-    model_insert(model, model->layers - 1, "MyAttention", "attention", "");
-    write_model(file, model, model_functional(model, NULL, NULL));
+    model = sample_make(&recipe);
+    sample_insert(model, model->layers - 1, "MyAttention", "attention", "");
+    write_model(file, model, sample_functional(model, NULL, NULL));
     assert_plain(file, NULL, model, "an unknown top");
     struct model_file read;
     struct error error;
     assert_int_equal(model_file_read(file, NULL, false, &read, &error), STATUS_OK);
     assert_string_equal(read.graph.left_out, "attention (MyAttention)");
     graph_free(&read.graph);
-    model_free(model);
+    sample_free(model);
 }
 
 /* --- Descriptions that are wrong --------------------------------------------------------------------------------- */
@@ -272,19 +272,19 @@ static void descriptions_that_make_no_sense_are_refused(void **state) {
          "two layers of the name a"},
     };
     struct model_recipe recipe = {.top = false};
-    struct model *model = model_make(&recipe);
+    struct sample *model = sample_make(&recipe);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         write_model(file, model, strdup(cases[i].text));
         assert_refused(file, NULL, cases[i].culprit, cases[i].text);
     }
-    model_free(model);
+    sample_free(model);
 }
 
 static void depth_without_end_is_refused(void **state) {
     (void)state;
     enum { DEPTH = 1000 };
     struct model_recipe recipe = {.top = false};
-    struct model *model = model_make(&recipe);
+    struct sample *model = sample_make(&recipe);
     char *brackets = malloc(2 * DEPTH + 1), *models = malloc(DEPTH * 80);
     memset(brackets, '[', DEPTH);
     memset(brackets + DEPTH, ']', DEPTH);
@@ -298,7 +298,7 @@ static void depth_without_end_is_refused(void **state) {
         size += (size_t)sprintf(models + size, "]}");
     write_model(file, model, models);
     assert_refused(file, NULL, "too many models within models", "models");
-    model_free(model);
+    sample_free(model);
 }
 
 static void absurd_numbers_are_refused(void **state) {
@@ -314,20 +314,20 @@ static void absurd_numbers_are_refused(void **state) {
                                       "\"activation\":\"mish\""};
     for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {
         struct model_recipe recipe = {.conv_config = odd[i], .conv_from = 4};
-        struct model *model = model_make(&recipe);
-        write_model(file, model, model_functional(model, NULL, NULL));
+        struct sample *model = sample_make(&recipe);
+        write_model(file, model, sample_functional(model, NULL, NULL));
         assert_refused(file, NULL, "block3_conv1 (Conv2D) can't be computed here", odd[i]);
-        model_free(model);
+        sample_free(model);
     }
 }
 
 static void weights_that_do_not_fit_the_description_are_refused(void **state) {
     (void)state;
     struct model_recipe recipe = {.conv_config = "\"filters\":7", .conv_from = 4};
-    struct model *model = model_make(&recipe);
-    write_model(file, model, model_functional(model, NULL, NULL));
+    struct sample *model = sample_make(&recipe);
+    write_model(file, model, sample_functional(model, NULL, NULL));
     assert_refused(file, NULL, "block3_conv1's kernel is of shape 3x3x6x8, but 3x3x6x7", "other filters");
-    model_free(model);
+    sample_free(model);
 }
 
 /* --- Weights alone: nested, trainable layers first ---------------------------------------------------------------- */
@@ -347,12 +347,12 @@ static void frozen_layers_keep_their_places(void **state) {
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct model_recipe recipe = {.names = cases[i].names};
-        struct model *model = model_make(&recipe);
-        model_file_id id = model_create(file);
+        struct sample *model = sample_make(&recipe);
+        model_file_id id = sample_create(file);
         model_put_nested(id, "", model, cases[i].prefix, cases[i].from, cases[i].to, cases[i].limit);
-        model_close(id);
+        sample_close(id);
         assert_plain(file, NULL, model, cases[i].what);
-        model_free(model);
+        sample_free(model);
     }
 }
 
@@ -360,28 +360,28 @@ static void frozen_layers_keep_their_places(void **state) {
 static void a_model_as_a_layer_is_read_by_names(void **state) {
     (void)state;
     struct model_recipe recipe = {.top = false};
-    struct model *model = model_make(&recipe);
-    char *inner = model_functional(model, NULL, NULL), *outer = malloc(strlen(inner) + 100);
+    struct sample *model = sample_make(&recipe);
+    char *inner = sample_functional(model, NULL, NULL), *outer = malloc(strlen(inner) + 100);
     sprintf(outer, "{\"class_name\":\"Sequential\",\"config\":{\"name\":\"s\",\"layers\":[%s]}}", inner);
-    model_file_id id = model_create(file);
+    model_file_id id = sample_create(file);
     model_put_text(id, "/", "model_config", outer);
     model_put_nested(id, "/model_weights", model, "", 10, 12, 0);
-    model_close(id);
+    sample_close(id);
     assert_plain(file, NULL, model, "nested and frozen, saved whole");
     free(inner);
     free(outer);
-    model_free(model);
+    sample_free(model);
 }
 
 static void orders_that_nothing_tells_are_refused(void **state) {
     (void)state;
     struct model_recipe recipe = {.names = MODEL_PLAIN, .width = 8};
-    struct model *model = model_make(&recipe);
-    model_file_id id = model_create(file);
+    struct sample *model = sample_make(&recipe);
+    model_file_id id = sample_create(file);
     model_put_nested(id, "", model, "", 10, 12, 0);
-    model_close(id);
+    sample_close(id);
     assert_refused(file, NULL, "doesn't tell where its poolings are", "equal widths");
-    model_free(model);
+    sample_free(model);
 }
 
 /* --- Weights alone: what else is listed --------------------------------------------------------------------------- */
@@ -415,10 +415,10 @@ static void weights_alone_that_may_be_another_network_are_refused(void **state) 
         {"zeros before one", "zeros are put around", {.first = "ZeroPadding2D"}},
     };
     for (size_t i = 0; i < sizeof listed / sizeof *listed; i++) {
-        struct model *model = model_make(&listed[i].recipe);
+        struct sample *model = sample_make(&listed[i].recipe);
         write_listed(model);
         assert_refused(file, NULL, listed[i].culprit, listed[i].what);
-        model_free(model);
+        sample_free(model);
     }
 }
 
@@ -438,10 +438,10 @@ static void counted_weights_that_may_be_another_network_are_refused(void **state
         {"half of it", "block4_conv1 is missing", true, {.convolutions = 7}},
     };
     for (size_t i = 0; i < sizeof counted / sizeof *counted; i++) {
-        struct model *model = model_make(&counted[i].recipe);
+        struct sample *model = sample_make(&counted[i].recipe);
         write_counted(model, "layers", 1, counted[i].named);
         assert_refused(file, NULL, counted[i].culprit, counted[i].what);
-        model_free(model);
+        sample_free(model);
     }
 }
 
@@ -452,10 +452,10 @@ static void heads_are_passed_over(void **state) {
     for (int i = 0; i < 3; i++)
         for (int more = 1; more <= 13; more += 2) {
             struct model_recipe recipe = {.names = names[i], .convolutions = 13 + more, .top = false};
-            struct model *model = model_make(&recipe);
+            struct sample *model = sample_make(&recipe);
             write_listed(model);
             assert_plain(file, NULL, model, "a head");
-            model_free(model);
+            sample_free(model);
         }
 }
 
@@ -473,14 +473,14 @@ static void plain_weights_are_read(void **state) {
         {"zeros", {.before_conv = "ZeroPadding2D"}},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct model *model = model_make(&cases[i].recipe);
+        struct sample *model = sample_make(&cases[i].recipe);
         for (int limit = 0; limit < 10; limit += 7) {
-            model_file_id id = model_create(file);
+            model_file_id id = sample_create(file);
             model_put_listed(id, "", model, MODEL_FLOAT, limit);
-            model_close(id);
+            sample_close(id);
             assert_plain(file, NULL, model, cases[i].what);
         }
-        model_free(model);
+        sample_free(model);
     }
 }
 
@@ -489,7 +489,7 @@ static void names_of_weights_are_free(void **state) {
     (void)state;
     for (int kind = 0; kind < 2; kind++) {
         struct model_recipe recipe = {.top = false};
-        struct model *model = model_make(&recipe);
+        struct sample *model = sample_make(&recipe);
         for (int l = 0; l < model->layers; l++)
             for (int w = 0; w < model->layer[l].weights; w++)
                 snprintf(model->layer[l].weight[w].name, sizeof model->layer[l].weight[w].name, "%s%s%s",
@@ -499,26 +499,26 @@ static void names_of_weights_are_free(void **state) {
                               : "kernel");
         write_listed(model);
         assert_plain(file, NULL, model, "short names");
-        write_model(file, model, model_functional(model, NULL, NULL));
+        write_model(file, model, sample_functional(model, NULL, NULL));
         assert_plain(file, NULL, model, "short names, with a description");
-        model_free(model);
+        sample_free(model);
     }
 }
 
 static void names_too_long_are_said_to_be(void **state) {
     (void)state;
     struct model_recipe recipe = {.top = false};
-    struct model *model = model_make(&recipe);
-    model_file_id id = model_create(file);
+    struct sample *model = sample_make(&recipe);
+    model_file_id id = sample_create(file);
     model_put_listed(id, "/x", model, MODEL_FLOAT, 0);
     char *name = malloc(3001);
     memset(name, 'x', 3000);
     name[3000] = 0;
     model_put_text(id, "/", "layer_names", name);
-    model_close(id);
+    sample_close(id);
     assert_refused(file, NULL, "has 3000 letters", "long names");
     free(name);
-    model_free(model);
+    sample_free(model);
 }
 
 /* --- Weights alone: counted groups -------------------------------------------------------------------------------- */
@@ -542,28 +542,28 @@ static void every_counted_layout_is_read(void **state) {
         {"Windows, tf.keras", "_layer_checkpoint_dependencies", "\\", 2, false},
     };
     struct model_recipe recipe = {.top = false};
-    struct model *model = model_make(&recipe);
-    char *config = model_functional(model, NULL, NULL);
+    struct sample *model = sample_make(&recipe);
+    char *config = sample_functional(model, NULL, NULL);
     FILE *stream = fopen("config.json", "w");
     fputs(config, stream);
     fclose(stream);
     free(config);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        model_file_id id = model_create(file);
+        model_file_id id = sample_create(file);
         model_put_counted(id, cases[i].root, cases[i].separator, model, cases[i].step, cases[i].named, MODEL_FLOAT);
-        model_close(id);
+        sample_close(id);
         assert_plain(file, NULL, model, cases[i].what);
         if (!strstr(cases[i].root, "/"))
             assert_plain(file, "config.json", model, cases[i].what);
     }
-    model_free(model);
+    sample_free(model);
 }
 
 /* Classes of the user's own: the attribute `name` tells the order, or nothing does. */
 static void own_classes_are_told_by_their_names(void **state) {
     (void)state;
     struct model_recipe recipe = {.top = false};
-    struct model *model = model_make(&recipe);
+    struct sample *model = sample_make(&recipe);
     for (int l = 0, other = 0; l < model->layers; l++)
         if (!strcmp(model->layer[l].class_name, "Conv2D"))
             snprintf(model->layer[l].class_name, sizeof model->layer[l].class_name, "MyConv%c",
@@ -577,21 +577,21 @@ static void own_classes_are_told_by_their_names(void **state) {
     assert_plain(file, NULL, model, "own classes");
     write_counted(model, "", 1, false);
     assert_refused(file, NULL, "holds no Keras weights", "attributes of a class of one's own");
-    model_free(model);
+    sample_free(model);
 }
 
 /* A convolution before the sub-model, in a container of its own. */
 static void the_largest_container_is_the_network(void **state) {
     (void)state;
     struct model_recipe recipe = {.top = false}, stem = {.convolutions = 1, .kernel = 1};
-    struct model *model = model_make(&recipe), *before = model_make(&stem);
-    model_file_id id = model_create(file);
+    struct sample *model = sample_make(&recipe), *before = sample_make(&stem);
+    model_file_id id = sample_create(file);
     model_put_counted(id, "layers/functional/layers", "/", model, 1, true, MODEL_FLOAT);
     model_put_counted(id, "layers", "/", before, 1, true, MODEL_FLOAT);
-    model_close(id);
+    sample_close(id);
     assert_plain(file, NULL, model, "a stem");
-    model_free(model);
-    model_free(before);
+    sample_free(model);
+    sample_free(before);
 }
 
 /* --- Old and odd -------------------------------------------------------------------------------------------------- */
@@ -623,8 +623,8 @@ static void files_of_the_first_keras_are_read(void **state) {
     (void)state;
     for (int top = 0; top < 2; top++) {
         struct model_recipe recipe = {.before_conv = "ZeroPadding2D", .top = top};
-        struct model *model = model_make(&recipe);
-        model_file_id id = model_create(file);
+        struct sample *model = sample_make(&recipe);
+        model_file_id id = sample_create(file);
         model_put_count(id, "nb_layers", model->layers - 1);
         for (int l = 1; l < model->layers; l++) {
             char path[64];
@@ -638,9 +638,9 @@ static void files_of_the_first_keras_are_read(void **state) {
                     free(weight.value);
             }
         }
-        model_close(id);
+        sample_close(id);
         assert_plain(file, NULL, model, "nb_layers");
-        model_free(model);
+        sample_free(model);
     }
 }
 
@@ -653,21 +653,21 @@ static void kernels_are_turned_as_the_backend_says(void **state) {
     } cases[] = {{true, true, NULL}, {true, false, "tensorflow"}, {true, true, "theano"}};
     struct model_recipe recipe = {.top = false};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct model *model = model_make(&recipe), *stored = model_make(&recipe);
+        struct sample *model = sample_make(&recipe), *stored = sample_make(&recipe);
         for (int l = 0; l < stored->layers; l++)
             if (stored->layer[l].weights) {
                 struct model_weight weight = turned(&stored->layer[l].weight[0], cases[i].flipped);
                 free(stored->layer[l].weight[0].value);
                 stored->layer[l].weight[0] = weight;
             }
-        model_file_id id = model_create(file);
+        model_file_id id = sample_create(file);
         model_put_listed(id, "", stored, MODEL_FLOAT, 0);
         if (cases[i].backend)
             model_put_text(id, "/", "backend", cases[i].backend);
-        model_close(id);
+        sample_close(id);
         assert_plain(file, NULL, model, "turned");
-        model_free(stored);
-        model_free(model);
+        sample_free(stored);
+        sample_free(model);
     }
 }
 
@@ -675,7 +675,7 @@ static void kernels_are_turned_as_the_backend_says(void **state) {
 static void kernels_of_theano_are_flipped(void **state) {
     (void)state;
     struct model_recipe recipe = {.top = false};
-    struct model *model = model_make(&recipe), *stored = model_make(&recipe);
+    struct sample *model = sample_make(&recipe), *stored = sample_make(&recipe);
     for (int l = 0; l < stored->layers; l++)
         if (stored->layer[l].weights) {
             struct model_weight *kernel = &stored->layer[l].weight[0];
@@ -683,19 +683,19 @@ static void kernels_of_theano_are_flipped(void **state) {
             for (int t = 0; t < 9; t++)
                 memcpy(kernel->value + t * tap, model->layer[l].weight[0].value + (8 - t) * tap, tap * sizeof(float));
         }
-    model_file_id id = model_create(file);
+    model_file_id id = sample_create(file);
     model_put_listed(id, "", stored, MODEL_FLOAT, 0);
     model_put_text(id, "/", "backend", "theano");
-    model_close(id);
+    sample_close(id);
     assert_plain(file, NULL, model, "Theano");
-    model_free(stored);
-    model_free(model);
+    sample_free(stored);
+    sample_free(model);
 }
 
 static void numbers_of_every_kind_are_read_or_named(void **state) {
     (void)state;
     struct model_recipe recipe = {.top = false};
-    struct model *model = model_make(&recipe);
+    struct sample *model = sample_make(&recipe);
     for (int l = 0; l < model->layers; l++) /* what bfloat16 can hold */
         for (int w = 0; w < model->layer[l].weights; w++) {
             struct model_weight *weight = &model->layer[l].weight[w];
@@ -710,7 +710,7 @@ static void numbers_of_every_kind_are_read_or_named(void **state) {
             }
         }
     static const struct {
-        enum model_numbers numbers;
+        enum sample_numbers numbers;
         const char *culprit;
     } cases[] = {{MODEL_FLOAT, NULL},
                  {MODEL_BFLOAT16, NULL},
@@ -720,18 +720,18 @@ static void numbers_of_every_kind_are_read_or_named(void **state) {
                  {MODEL_LOST, "holds no data"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         for (int counted = 0; counted < 2; counted++) {
-            model_file_id id = model_create(file);
+            model_file_id id = sample_create(file);
             if (counted)
                 model_put_counted(id, "layers", "/", model, 1, true, cases[i].numbers);
             else
                 model_put_listed(id, "", model, cases[i].numbers, 0);
-            model_close(id);
+            sample_close(id);
             if (cases[i].culprit)
                 assert_refused(file, NULL, cases[i].culprit, cases[i].culprit);
             else
                 assert_plain(file, NULL, model, "numbers");
         }
-    model_free(model);
+    sample_free(model);
 }
 
 /* --- A description beside the weights ----------------------------------------------------------------------------- */
@@ -739,10 +739,10 @@ static void numbers_of_every_kind_are_read_or_named(void **state) {
 static void a_description_beside_the_weights_tells_the_network(void **state) {
     (void)state;
     struct model_recipe recipe = {.names = MODEL_PLAIN, .pool_class = "AveragePooling2D"};
-    struct model *model = model_make(&recipe);
+    struct sample *model = sample_make(&recipe);
     struct model_file read;
     struct error error;
-    char *config = model_functional(model, NULL, NULL);
+    char *config = sample_functional(model, NULL, NULL);
     FILE *stream = fopen("config.json", "w");
     fputs(config, stream);
     fclose(stream);
@@ -760,7 +760,7 @@ static void a_description_beside_the_weights_tells_the_network(void **state) {
     graph_free(&read.graph);
     assert_int_equal(model_file_read(file, "none.json", false, &read, &error), STATUS_USAGE);
     assert_message(&error, "none.json", "No such file", "no such description");
-    model_free(model);
+    sample_free(model);
 }
 
 int main(void) {
