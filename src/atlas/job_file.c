@@ -2,6 +2,7 @@
 #include "filteratlas/atlas/store.h"
 
 #include "entries.h"
+#include "filteratlas/atlas/picture_file.h"
 #include "filteratlas/base/text.h"
 
 #include <errno.h>
@@ -265,15 +266,39 @@ int store_open(const char *folder, const struct store_entry *job, int entries, c
     return status ? status : note_job(store, error);
 }
 
-/* Every job has entries. */
-static int check_whole(const struct store *store, struct error *error) {
-    struct store_job job = {0};
-    int status = store_read_job(store->folder, &job, error);
-    if (!status && !job.count)
+/* What the first picture of a layer that says whose it is says of its job. */
+enum whose { NOBODYS, THIS_JOBS, ANOTHER_JOBS };
+
+static enum whose whose_pictures(const struct store *store, const char *layer) {
+    struct store_layer records = {0};
+    struct store_damage damage = {0};
+    struct error none;
+    enum whose whose = NOBODYS;
+    store_read_records(store, layer, &records, &damage, &none);
+    for (int i = 0; i < records.count && whose == NOBODYS; i++) {
+        char path[DURABLE_PATH_SIZE];
+        int filter = records.filter[i].index;
+        store_picture_path(store, layer, filter, path);
+        if (!records.filter[i].dead && picture_file_is_of(path, layer, filter, NULL))
+            whose = picture_file_is_of(path, layer, filter, store->job_digest) ? THIS_JOBS : ANOTHER_JOBS;
+    }
+    store_layer_free(&records);
+    store_damage_free(&damage);
+    return whose;
+}
+
+/* Whether job.txt is what it was when the pictures were drawn: they name its digest. */
+static int check_unchanged(const struct store *store, struct error *error) {
+    struct store_names names;
+    enum whose whose = NOBODYS;
+    int status = store_layers(store, &names, error);
+    for (int l = 0; l < names.count && whose == NOBODYS; l++)
+        whose = whose_pictures(store, names.name[l]);
+    store_names_free(&names);
+    if (!status && whose == ANOTHER_JOBS)
         status = error_set(error, STATUS_USAGE,
-                           "%s/job.txt: is damaged, no job stands in it; put back a copy, or give another --out",
+                           "%s/job.txt: is damaged, the pictures were drawn with another one; put back a copy of it",
                            store->folder);
-    store_job_free(&job);
     return status;
 }
 
@@ -286,7 +311,7 @@ int store_open_existing(const char *folder, struct store *store, struct error *e
     if (note_job(store, error))
         return error_set(error, STATUS_USAGE,
                          "%s: holds no atlas (no readable job.txt in it); give the --out of a render", folder);
-    return check_whole(store, error);
+    return check_unchanged(store, error);
 }
 
 /* Whether job.txt is still the one that was opened: before the layers' locks were taken, another job could take a

@@ -47,5 +47,5 @@ bool picture_file_is_of(const char *path, const char *layer, int filter, const c
     fclose(file);
     snprintf(index, sizeof index, "%d", filter);
     return has_chunk(bytes, size, "layer", layer) && has_chunk(bytes, size, "filter", index) &&
-           has_chunk(bytes, size, "job", job_digest);
+           (!job_digest || has_chunk(bytes, size, "job", job_digest));
 }

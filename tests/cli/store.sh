@@ -37,6 +37,8 @@ check "render draws them again" render --out atlas --filters 0:16
 cp -r atlas broken
 head -c 100 atlas/losses.csv >broken/job.txt
 expect "a job.txt that is none: one line, status 2" 2 '^filteratlas: broken/job.txt: is damaged' "$FILTERATLAS" stitch --out broken -q
+sed 's/^epochs = .*/epochs = 4/' atlas/job.txt >broken/job.txt
+expect "a job.txt that was changed: one line, status 2" 2 '^filteratlas: broken/job.txt: is damaged' "$FILTERATLAS" stitch --out broken -q
 
 # What can't be read, by one who is not root
 cp "$FILTERATLAS" filteratlas

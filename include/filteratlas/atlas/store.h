@@ -86,7 +86,8 @@ struct store_damage {
 int store_open(const char *folder, const struct store_entry *job, int entries, const struct lock_patience *patience,
                struct store *store, struct error *error);
 
-/* A store that is there already, whatever its job. STATUS_USAGE if the folder has no job.txt. */
+/* A store that is there already, whatever its job. STATUS_USAGE if the folder has no job.txt, or one that is not what
+ * it was when the pictures were drawn. */
 int store_open_existing(const char *folder, struct store *store, struct error *error);
 
 /* Makes this process the one writer of the layers, in a store from store_open: takes their locks, which the caller
