@@ -9,6 +9,8 @@
 #include "filteratlas/net/gemm.h"
 #include "image_list.h"
 #include "limit.h"
+#include "network.h"
+#include "network_share.h"
 #include "report.h"
 #include "selection.h"
 
@@ -23,12 +25,14 @@ struct run {
     struct cluster cluster;
     struct options options;
     struct limit limit;
-    struct weights weights; /* its values are rank 0's own at first, then the shared ones */
-    struct shared shared;   /* values of the weights, then the tables */
+    struct model model;   /* the graph's values are rank 0's own at first, then the shared ones */
+    struct shared shared; /* values of the graph, then the tables */
     struct examples_worker worker;
     struct task_work work;
     /* rank 0's */
     double start;
+    struct selection selection;
+    bool abandoned; /* a thread still reads the network: the process must end without exit() */
     struct lock *lock;
     struct image_list list;
     struct examples_keeper keeper;
@@ -47,28 +51,7 @@ static int explain_stop(const struct run *run, int status, struct error *error) 
     return status;
 }
 
-static int deepest_of(const struct run *run) {
-    int deepest = 0;
-    for (int l = 0; l < run->weights.net.layers; l++)
-        deepest = run->worker.chosen[l] ? l : deepest;
-    return deepest;
-}
-
 /* Rank 0 before anything starts ------------------------------------------------------------------------------------ */
-
-static int choose_layers(struct run *run, struct error *error) {
-    const char *names[VGG_MAX_LAYERS];
-    for (int l = 0; l < run->weights.net.layers; l++)
-        names[l] = run->weights.net.layer[l].name;
-    int status = selection_of_names(run->options.layers, names, run->weights.net.layers, run->worker.chosen, error);
-    if (status)
-        return status;
-    int crop = run->options.crop, deepest = deepest_of(run), least = vgg_least_extent(&run->weights.net, deepest);
-    if (crop % least == 0)
-        return STATUS_OK;
-    return error_set(error, STATUS_USAGE, "--crop %d: leaves the poolings before %s a remainder; give a multiple of %d",
-                     crop, run->weights.net.layer[deepest].name, least);
-}
 
 /* The atlas in DIR, if there is one, must be of the same network. */
 static int check_atlas(const struct run *run, struct error *error) {
@@ -79,10 +62,10 @@ static int check_atlas(const struct run *run, struct error *error) {
         return STATUS_OK;
     int status = store_read_job(run->options.out, &job, error);
     const char *weights = status ? NULL : store_job_value(&job, "weights-sha256");
-    if (weights && strcmp(weights, run->weights.sha256) != 0)
+    if (weights && strcmp(weights, run->model.sha256) != 0)
         status = error_set(error, STATUS_OTHER_JOB,
                            "%s: is the atlas of other weights (%.12s... there, now %.12s...); give another --out",
-                           run->options.out, weights, run->weights.sha256);
+                           run->options.out, weights, run->model.sha256);
     store_job_free(&job);
     return status;
 }
@@ -101,12 +84,12 @@ static int list_entries(const struct run *run, char text[3][16], struct text *la
     int count = 0;
     for (int i = 0; i < 3; i++)
         snprintf(text[i], sizeof text[i], "%d", numbers[i]);
-    for (int l = 0; l < run->weights.net.layers; l++)
+    for (int l = 0; l < run->model.layers.count; l++)
         if (run->worker.chosen[l])
-            text_append(layers, "%s%s", layers->size ? "," : "", run->weights.net.layer[l].name);
+            text_append(layers, "%s%s", layers->size ? "," : "", run->model.layers.layer[l].name);
     count = append_entry(entries, count, "arithmetic", "1");
-    count = append_entry(entries, count, "network", (char *)run->weights.net.variant);
-    count = append_entry(entries, count, "weights-sha256", (char *)run->weights.sha256);
+    count = append_entry(entries, count, "network", (char *)run->model.layers.network);
+    count = append_entry(entries, count, "weights-sha256", (char *)run->model.sha256);
     count = append_entry(entries, count, "short", text[0]);
     count = append_entry(entries, count, "crop", text[1]);
     count = append_entry(entries, count, "top", text[2]);
@@ -157,23 +140,51 @@ static int open_folder(struct run *run, struct error *error) {
     return status;
 }
 
+static void describe_worker(struct run *run) {
+    run->worker.model = &run->model;
+    run->worker.shorter = run->options.shorter;
+    run->worker.crop = run->options.crop;
+    run->worker.preprocess = run->options.image_preprocess;
+}
+
+/* The pass through the chosen layers, still without tables. */
+static int make_responses(struct run *run, struct error *error) {
+    const struct layers *layers = &run->model.layers;
+    int *nodes = malloc(((size_t)layers->count + 1) * sizeof *nodes), count = 0;
+    struct error why;
+    if (!nodes)
+        return error_memory(error, layers->count * (double)sizeof *nodes, "the layers");
+    for (int l = 0; l < layers->count; l++)
+        if (run->worker.chosen[l])
+            nodes[count++] = layers->layer[l].node;
+    responses_free(run->worker.responses);
+    int status = responses_make(&run->model.graph, nodes, count, run->options.crop, winograd_find_kernels(NULL),
+                                &run->worker.responses, &why);
+    free(nodes);
+    if (status == STATUS_USAGE)
+        return error_set(error, status, "--crop %d: %.*s; give another --crop, or other --layers", run->options.crop,
+                         (int)strcspn(why.message, ";"), why.message);
+    return status ? error_set(error, status, "%s", why.message) : STATUS_OK;
+}
+
 static int prepare_first(struct run *run, struct error *error) {
     const struct interrupt interrupt = {goes_on, run};
     run->limit = limit_none;
     int status = limit_set(&run->options, run->start, &interrupt, &run->limit, error);
     if (!status)
-        status = weights_read(run->options.weights, run->options.config, &run->weights, error);
-    if (!status)
-        status = choose_layers(run, error);
+        status = network_read_selected(&run->options, &interrupt, &run->model, &run->selection, &run->abandoned, error);
+    run->worker.chosen = run->selection.layer;
     if (!status)
         status = image_list_read(run->options.images, &run->list, error);
     if (!status)
         status = check_atlas(run, error);
     if (!status)
         status = open_folder(run, error);
-    run->worker.net = &run->weights.net;
     run->keeper = (struct examples_keeper){
         .folder = run->options.out, .list = &run->list, .worker = &run->worker, .quiet = run->options.quiet};
+    describe_worker(run);
+    if (!status)
+        status = make_responses(run, error);
     if (!status)
         status = examples_keeper_make(&run->keeper, run->options.top, error);
     if (!status)
@@ -183,26 +194,23 @@ static int prepare_first(struct run *run, struct error *error) {
 
 /* All ranks before anything starts --------------------------------------------------------------------------------- */
 
-/* Rank 0's weights to one copy per node, where the tables will stand behind them. */
-static int share_weights(struct run *run, struct error *error) {
-    const size_t line = 64;
-    float *own = run->weights.values;
-    cluster_broadcast(&run->weights, sizeof run->weights);
-    cluster_broadcast(run->worker.chosen, sizeof run->worker.chosen);
-    run->weights.values = own;
-    int deepest = deepest_of(run);
-    size_t values = run->weights.count * sizeof *own, before = (values + line - 1) / line * line;
-    size_t tables = activations_table_bytes(&run->weights.net, deepest, run->options.crop, winograd_find_kernels(NULL));
-    int status = shared_allocate(&run->cluster, before + tables, !run->options.no_shared, &run->shared, error);
+/* Rank 0's network to all. Values move, so rank 0 makes its pass anew. */
+static int share_network(struct run *run, struct error *error) {
+    const struct cluster *cluster = &run->cluster;
+    size_t tables = cluster->rank ? 0 : responses_table_bytes(run->worker.responses);
+    void *place, *chosen = run->worker.chosen;
+    int status = network_share_graph(cluster, &run->model, error);
+    if (!status)
+        status = network_share_array(cluster, (size_t)run->model.layers.count, &chosen, error);
+    run->worker.chosen = chosen;
+    if (!status)
+        status =
+            network_share_values(cluster, &run->model, tables, !run->options.no_shared, &run->shared, &place, error);
     if (status)
         return status;
-    if (own)
-        memcpy(run->shared.bytes, own, values);
-    free(own);
-    run->weights.values = run->shared.bytes;
-    shared_broadcast(&run->cluster, &run->shared, values);
-    return activations_make(&run->weights, deepest, run->options.crop, winograd_find_kernels(NULL),
-                            (float *)((char *)run->shared.bytes + before), &run->worker.activations, error);
+    describe_worker(run);
+    status = make_responses(run, error);
+    return status ? status : responses_place(run->worker.responses, place, error);
 }
 
 static int fill_tables(struct run *run, struct error *error) {
@@ -210,8 +218,10 @@ static int fill_tables(struct run *run, struct error *error) {
     const struct interrupt interrupt = {goes_on, run};
     int status = STATUS_OK;
     for (int i = 0; i < STEPS && !status; i++) {
-        activations_fill_tables(run->worker.activations, run->shared.part * STEPS + i, run->shared.parts * STEPS);
-        status = interrupt_check(&interrupt, error);
+        status = responses_fill_tables(run->worker.responses, run->shared.part * STEPS + i, run->shared.parts * STEPS,
+                                       error);
+        if (!status)
+            status = interrupt_check(&interrupt, error);
     }
     return explain_stop(run, status, error);
 }
@@ -246,16 +256,12 @@ static int prepare_all(struct run *run, struct error *error) {
     if (status)
         return status;
     share_end(run);
-    status = cluster_agree(&run->cluster, share_weights(run, error), error);
+    status = cluster_agree(&run->cluster, share_network(run, error), error);
     if (!status)
         status = cluster_agree(&run->cluster, fill_tables(run, error), error);
     if (status)
         return status;
     shared_settle(&run->cluster, &run->shared);
-    run->worker.net = &run->weights.net;
-    run->worker.shorter = run->options.shorter;
-    run->worker.crop = run->options.crop;
-    run->worker.preprocess = run->options.image_preprocess;
     run->work = (struct task_work){examples_carry_out, &run->worker, run->limit.end, run->options.grace};
     status = gemm_prepare(error);
     if (!status)
@@ -276,7 +282,7 @@ static void set_stop(const struct run *run, const char *stop_file, struct task_k
 static void print_header(const struct run *run) {
     const struct examples *examples = &run->keeper.examples;
     if (!run->options.quiet)
-        printf("%s, %d filters of %d layers; %d images, %d of them to look at; %d rank%s\n", run->weights.net.variant,
+        printf("%s, %d filters of %d layers; %d images, %d of them to look at; %d rank%s\n", run->model.layers.network,
                examples->filters, examples->layers, examples->images, run->keeper.images_to_do, run->cluster.ranks,
                run->cluster.ranks == 1 ? "" : "s");
     fflush(stdout);
@@ -288,6 +294,8 @@ static int look(struct run *run, const char *stop_file, struct error *error) {
     bool is_first = run->cluster.rank == 0;
     if (is_first) {
         print_header(run);
+        if (!run->options.preprocess_given)
+            network_say_preprocessing(&run->model.layers);
         keeping = examples_looking(&run->keeper, run->cluster.ranks);
         set_stop(run, stop_file, &keeping);
     }
@@ -348,10 +356,10 @@ static int run_stages(struct run *run, struct error *error) {
 
 static void run_free(struct run *run) {
     examples_worker_free(&run->worker);
-    if (run->weights.values == run->shared.bytes)
-        run->weights.values = NULL;
-    shared_free(&run->shared);
-    weights_free(&run->weights);
+    if (run->cluster.rank)
+        free(run->worker.chosen);
+    selection_free(&run->selection);
+    network_share_free(&run->model, &run->shared);
     examples_keeper_free(&run->keeper);
     image_list_free(&run->list);
     lock_release(run->lock);
@@ -372,5 +380,9 @@ int app_examples(int argc, char **argv) {
         report_error(&error);
     run_free(&run);
     cluster_end(&run.cluster);
+    if (run.abandoned) {
+        fflush(NULL);
+        _exit(status);
+    }
     return status;
 }

@@ -4,6 +4,7 @@
 #include "filteratlas/page/page.h"
 #include "progress.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +17,7 @@ static int read_state(struct examples_keeper *keeper, int top, struct error *err
     int status = examples_read(keeper->folder, examples, error);
     if (status || examples->top)
         return status;
-    status = examples_make(keeper->worker->net, keeper->worker->chosen, top, &empty, error);
+    status = examples_make(&keeper->worker->model->layers, keeper->worker->chosen, top, &empty, error);
     *examples = empty;
     return status;
 }
@@ -58,6 +59,7 @@ void examples_keeper_free(struct examples_keeper *keeper) {
     free(keeper->skipped);
     free(keeper->need);
     free(keeper->first_need);
+    free(keeper->field);
 }
 
 static void append_path(const struct examples_keeper *keeper, int image, struct text *order) {
@@ -201,11 +203,27 @@ static int count_same(const struct examples_keeper *keeper, int first, int end) 
     return next - first;
 }
 
-/* The field of a position along one axis, within the square. */
-static void clip_field(const struct vgg_field *field, int position, int crop, int *from, int *extent) {
-    int first = position * field->step - field->before, last = first + field->size;
-    *from = first < 0 ? 0 : first;
-    *extent = (last > crop ? crop : last) - *from;
+static int find_fields(struct examples_keeper *keeper, struct error *error) {
+    const struct examples *examples = &keeper->examples;
+    const struct model *model = keeper->worker->model;
+    int crop = keeper->worker->crop, status = STATUS_OK;
+    keeper->field = calloc((size_t)examples->layers + 1, sizeof *keeper->field);
+    if (!keeper->field)
+        return error_memory(error, examples->layers * (double)sizeof *keeper->field, "the layers");
+    for (int l = 0; l < examples->layers && !status; l++) {
+        int layer = layers_find(&model->layers, examples->layer[l].name);
+        int stage = model->graph.node[model->layers.layer[layer].node].stage;
+        status = graph_find_field(&model->graph, stage, crop, crop, &keeper->field[l], error);
+    }
+    return status;
+}
+
+/* The field of a position along one axis, within the square, of which it always has a pixel. */
+static void clip_field(const struct graph_field *field, int axis, int position, int crop, int *from, int *extent) {
+    double moved = position * field->step[axis];
+    double first = fmax(floor(moved + field->first[axis]), 0), last = fmin(ceil(moved + field->last[axis]), crop - 1);
+    *from = (int)fmin(first, crop - 1);
+    *extent = (int)fmax(last - *from + 1, 1);
 }
 
 static struct examples_part part_of(const struct examples_keeper *keeper, const struct examples_need *need) {
@@ -217,10 +235,8 @@ static struct examples_part part_of(const struct examples_keeper *keeper, const 
         l++;
     while (e->image != need->image)
         e++;
-    const struct vgg *net = keeper->worker->net;
-    struct vgg_field field = vgg_field(net, vgg_find(net, examples->layer[l].name));
-    clip_field(&field, e->column, keeper->worker->crop, &part.x, &part.width);
-    clip_field(&field, e->row, keeper->worker->crop, &part.y, &part.height);
+    clip_field(&keeper->field[l], 1, e->column, keeper->worker->crop, &part.x, &part.width);
+    clip_field(&keeper->field[l], 0, e->row, keeper->worker->crop, &part.y, &part.height);
     return part;
 }
 
@@ -273,6 +289,8 @@ static int tick_cut(void *context, struct error *error) {
 
 int examples_cutting(struct examples_keeper *keeper, struct task_keeping *keeping, struct error *error) {
     int status = find_needs(keeper, error);
+    if (!status)
+        status = find_fields(keeper, error);
     if (status)
         return status;
     divide(keeper);

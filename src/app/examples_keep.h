@@ -30,6 +30,7 @@ struct examples_keeper {
     /* cutting */
     struct examples_need *need; /* [needs], by image */
     int needs, *first_need, tasks, missing;
+    struct graph_field *field; /* [examples.layers] what positions of its map see */
 };
 
 /* What is known already and what is to be done; folder, list, worker, quiet are there. Release with

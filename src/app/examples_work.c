@@ -8,39 +8,39 @@
 
 enum { QUALITY = 90 };
 
-static int deepest_of(const struct examples_worker *worker) {
-    int deepest = 0;
-    for (int l = 0; l < worker->net->layers; l++)
-        deepest = worker->chosen[l] ? l : deepest;
-    return deepest;
-}
+enum { COLOURS = 3 };
 
-static int filters_of(const struct examples_worker *worker) {
-    int filters = 0;
-    for (int l = 0; l <= deepest_of(worker); l++)
-        filters += worker->net->layer[l].out_channels;
+static size_t filters_of(const struct examples_worker *worker) {
+    const struct layers *layers = &worker->model->layers;
+    size_t filters = 0;
+    for (int l = 0; l < layers->count; l++)
+        filters += worker->chosen[l] ? (size_t)layers->layer[l].filters : 0;
     return filters;
 }
 
-static size_t values_of(const struct examples_worker *worker) {
-    return (size_t)worker->crop * worker->crop * VGG_INPUT_CHANNELS;
+static size_t pixels_of(const struct examples_worker *worker) { return (size_t)worker->crop * (size_t)worker->crop; }
+
+static size_t channels_of(const struct examples_worker *worker) {
+    return (size_t)worker->model->graph.node[0].channels;
 }
 
 int examples_worker_make(struct examples_worker *worker, struct error *error) {
-    size_t values = values_of(worker), highest = (size_t)ACTIVATIONS_MOST_IMAGES * filters_of(worker);
-    worker->rgb = malloc(values);
-    worker->unit = malloc(values * sizeof *worker->unit);
+    size_t colours = COLOURS * pixels_of(worker), values = channels_of(worker) * pixels_of(worker);
+    worker->rgb = malloc(colours);
+    worker->unit = malloc(colours * sizeof *worker->unit);
+    worker->coloured = malloc(colours * sizeof *worker->coloured);
     worker->x = malloc(ACTIVATIONS_MOST_IMAGES * values * sizeof *worker->x);
-    worker->highest = malloc(highest * sizeof *worker->highest);
-    bool there = worker->rgb && worker->unit && worker->x && worker->highest;
+    worker->highest = malloc(ACTIVATIONS_MOST_IMAGES * filters_of(worker) * sizeof *worker->highest);
+    bool there = worker->rgb && worker->unit && worker->coloured && worker->x && worker->highest;
     return there ? STATUS_OK
                  : error_memory(error, ACTIVATIONS_MOST_IMAGES * (double)values * sizeof(float), "the images");
 }
 
 void examples_worker_free(struct examples_worker *worker) {
-    activations_free(worker->activations);
+    responses_free(worker->responses);
     free(worker->rgb);
     free(worker->unit);
+    free(worker->coloured);
     free(worker->x);
     free(worker->highest);
 }
@@ -50,40 +50,32 @@ void examples_worker_free(struct examples_worker *worker) {
 /* Makes an image the network's input; appends why it can't be one to the result. Returns whether it can. */
 static bool prepare(const struct examples_worker *worker, const char *path, float *x, struct text *result) {
     struct error why = {.message = ""};
-    size_t values = values_of(worker);
+    size_t colours = COLOURS * pixels_of(worker);
     bool usable = !image_read(path, worker->shorter, worker->crop, worker->rgb, &why);
     text_append_bytes(result, usable ? "" : why.message, usable ? 1 : strlen(why.message) + 1);
     if (!usable)
         return false;
-    for (size_t i = 0; i < values; i++)
+    for (size_t i = 0; i < colours; i++)
         worker->unit[i] = worker->rgb[i] / 255.0f;
-    preprocess_picture(worker->preprocess, worker->unit, values / VGG_INPUT_CHANNELS, x);
+    bool grey = channels_of(worker) == 1;
+    preprocess_picture(worker->preprocess, worker->unit, pixels_of(worker), grey ? worker->coloured : x);
+    if (grey)
+        grey_picture(worker->coloured, pixels_of(worker), x);
     return true;
-}
-
-static void append_highest(const struct examples_worker *worker, int image, struct text *result) {
-    const struct activation *highest = worker->highest + (size_t)image * filters_of(worker);
-    for (int l = 0; l < worker->net->layers; l++) {
-        int filters = worker->net->layer[l].out_channels;
-        if (worker->chosen[l])
-            text_append_bytes(result, highest, filters * sizeof *highest);
-        highest += l <= deepest_of(worker) ? filters : 0;
-    }
 }
 
 static int look(struct examples_worker *worker, const char *next, const char *end, const struct interrupt *interrupt,
                 struct text *result, struct error *error) {
     int images = 0, status = STATUS_OK;
     for (; next < end && !status; next += strlen(next) + 1) {
-        images += prepare(worker, next, worker->x + images * values_of(worker), result);
+        images += prepare(worker, next, worker->x + (size_t)images * channels_of(worker) * pixels_of(worker), result);
         status = interrupt_check(interrupt, error);
     }
     if (status || !images)
         return status;
-    if (!activations_measure(worker->activations, worker->x, images, worker->highest, interrupt))
+    if (!responses_measure(worker->responses, worker->x, images, worker->highest, interrupt))
         return interrupt_check(interrupt, error);
-    for (int i = 0; i < images; i++)
-        append_highest(worker, i, result);
+    text_append_bytes(result, worker->highest, (size_t)images * filters_of(worker) * sizeof *worker->highest);
     return STATUS_OK;
 }
 
@@ -94,9 +86,9 @@ static int cut_part(const struct examples_worker *worker, const char *bytes, str
     unsigned char *jpeg;
     unsigned long size;
     memcpy(&part, bytes, sizeof part);
-    size_t stride = (size_t)worker->crop * VGG_INPUT_CHANNELS;
-    const struct jpeg_picture picture = {worker->rgb + part.y * stride + (size_t)part.x * VGG_INPUT_CHANNELS,
-                                         part.width, part.height, stride};
+    size_t stride = (size_t)worker->crop * COLOURS;
+    const struct jpeg_picture picture = {worker->rgb + part.y * stride + (size_t)part.x * COLOURS, part.width,
+                                         part.height, stride};
     int status = jpeg_file_encode(&picture, QUALITY, &jpeg, &size, error), length = (int)size;
     text_append_bytes(result, &length, sizeof length);
     if (!status)

@@ -12,7 +12,8 @@
 #include "filteratlas/base/error.h"
 #include "filteratlas/base/interrupt.h"
 #include "filteratlas/base/text.h"
-#include "filteratlas/net/activations.h"
+#include "filteratlas/model/model.h"
+#include "filteratlas/net/responses.h"
 
 #include <stdbool.h>
 
@@ -25,14 +26,15 @@ struct examples_part {
 };
 
 struct examples_worker {
-    const struct vgg *net;
-    bool chosen[VGG_MAX_LAYERS];
+    const struct model *model;
+    bool *chosen; /* [layers]; not owned */
     int shorter, crop;
     enum preprocess preprocess;
-    struct activations *activations;
-    uint8_t *rgb;               /* [crop][crop][3] */
-    float *unit, *x;            /* [crop][crop][3]; [ACTIVATIONS_MOST_IMAGES] of them */
-    struct activation *highest; /* [ACTIVATIONS_MOST_IMAGES][filters of all layers up to the deepest] */
+    struct responses *responses; /* of the chosen layers */
+    uint8_t *rgb;                /* [crop][crop][3] */
+    float *unit, *coloured;      /* the same in [0, 1], and preprocessed */
+    float *x;                    /* [ACTIVATIONS_MOST_IMAGES][crop][crop][the network's channels] */
+    struct activation *highest;  /* [ACTIVATIONS_MOST_IMAGES][filters] */
 };
 
 /* Memory for it; what stands before rgb is there already. Release with examples_worker_free, after a failure too. */

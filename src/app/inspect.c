@@ -166,7 +166,7 @@ static int print_names(const struct options *options, struct error *error) {
 /* A VGG is told as one, unless the size of its maps is asked for. */
 static int inspect(const struct options *options, struct error *error) {
     struct weights weights;
-    if (options->names)
+    if (options->names_only)
         return print_names(options, error);
     if (options->map_size.width || weights_read(options->file, options->config, &weights, error))
         return options->map_size.width || error->status == STATUS_USAGE ? inspect_graph(options, error) : error->status;

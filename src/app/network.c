@@ -8,8 +8,8 @@
 
 /* What stands behind a flattened map, often most of the file, is read only if it is asked for. All other layers than
  * convolutions are numbered with it. */
-static int read_model(const struct options *options, const struct interrupt *interrupt, struct model *model,
-                      struct selection *selection, bool *abandoned, struct error *error) {
+int network_read_selected(const struct options *options, const struct interrupt *interrupt, struct model *model,
+                          struct selection *selection, bool *abandoned, struct error *error) {
     for (bool with_top = false;; with_top = true) {
         int status = model_reader_read(options->weights, options->config, with_top, interrupt, model, abandoned, error);
         if (status)
@@ -32,7 +32,7 @@ static void take_own_size(const struct graph *graph, struct options *options) {
 
 int network_read(struct options *options, const struct interrupt *interrupt, struct model *model,
                  struct selection *selection, bool *abandoned, struct error *error) {
-    int status = read_model(options, interrupt, model, selection, abandoned, error);
+    int status = network_read_selected(options, interrupt, model, selection, abandoned, error);
     if (status)
         return status;
     if (options->precision == WINOGRAD_BF16 && !model->layers.vgg)
@@ -74,8 +74,8 @@ int network_make_costs(const struct model *model, const bool *chosen, const stru
     return status;
 }
 
-void network_say_preprocessing(const struct options *options, const struct layers *layers) {
-    if (options->recipe != RECIPE_FOURIER || options->preprocess_given || layers->vgg)
+void network_say_preprocessing(const struct layers *layers) {
+    if (layers->vgg)
         return;
     fprintf(stderr,
             "filteratlas: %s is given pictures as Keras's VGG and ResNet networks want them (--preprocess caffe); give "

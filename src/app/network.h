@@ -8,9 +8,14 @@
 #include "options.h"
 #include "selection.h"
 
-/* Reads the network and makes the selection; what only it can tell becomes of the options: a size that was not given is
+/* Reads the network and makes the selection. As model_reader_read, it may be interrupted. The caller releases model and
+ * selection, after a failure too. */
+int network_read_selected(const struct options *options, const struct interrupt *interrupt, struct model *model,
+                          struct selection *selection, bool *abandoned, struct error *error);
+
+/* The same for drawing; what only it can tell becomes of the options: a size that was not given is
  * the network's own in the Fourier recipe. STATUS_USAGE if file, layers, filters, size or precision don't fit together.
- * As model_reader_read, it may be interrupted. The caller releases model and selection, after a failure too. */
+ */
 int network_read(struct options *options, const struct interrupt *interrupt, struct model *model,
                  struct selection *selection, bool *abandoned, struct error *error);
 
@@ -25,7 +30,7 @@ void network_mark_nodes(const struct model *model, const bool *chosen, bool *nod
 int network_make_costs(const struct model *model, const bool *chosen, const struct ascent_job *job,
                        const struct winograd_kernels *kernels, struct layer_cost **costs, struct error *error);
 
-/* A line on standard error if the preprocessing is the default, which other networks than VGGs may not want. */
-void network_say_preprocessing(const struct options *options, const struct layers *layers);
+/* A line on standard error, for networks other than VGGs: --preprocess was not given, and the default may be wrong. */
+void network_say_preprocessing(const struct layers *layers);
 
 #endif

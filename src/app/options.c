@@ -129,7 +129,7 @@ const struct row option_rows[OPTION_ROWS] = {
      BOTH("caffe"), 0, 0, "how it is given"},
     {"size", 0, TYPE_SIZE, GROUP_INSPECT, INSPECT, FIELD(map_size), "W[xH]", NONE, 1, OPTIONS_MAX_SIZE,
      "pixels for which the maps are told (default: the network's own size, or 224)"},
-    {"names", 0, TYPE_FLAG, GROUP_INSPECT, INSPECT, FIELD(names), NULL, NONE, 0, 0,
+    {"names", 0, TYPE_FLAG, GROUP_INSPECT, INSPECT, FIELD(names_only), NULL, NONE, 0, 0,
      "print the names of the layers that render draws, and nothing else"},
     {"help", 'h', TYPE_FLAG, GROUP_OTHER, RENDER | PLAN | INSPECT | STITCH | EXAMPLES, FIELD(help), NULL, NONE, 0, 0,
      "print this and exit"},
@@ -376,7 +376,7 @@ int options_parse(enum command command, int argc, char **argv, struct options *o
     if (status || options->help)
         return status;
     options->size_given = is_given(given, FIELD(size));
-    options->preprocess_given = is_given(given, FIELD(preprocess));
+    options->preprocess_given = is_given(given, FIELD(preprocess)) || is_given(given, FIELD(image_preprocess));
     set_defaults(options->recipe, given, options);
     status = check_recipe(options->recipe, given, error);
     return status ? status : check_complete(command, argc, argv, options, error);

@@ -38,7 +38,7 @@ struct options {
     const char *file;          /* inspect's argument */
     const char *config;        /* NULL if not given */
     struct extent map_size;    /* inspect's --size, 0 x 0 if not given */
-    bool names;                /* inspect's --names */
+    bool names_only;           /* inspect's --names */
     /* job; what the recipe has no use for is of no account */
     int recipe; /* enum recipe_kind */
     struct extent size;

@@ -83,7 +83,8 @@ void run_print_notices(const struct run *run) {
     const struct shared *shared = &run->shared;
     if (run->damaged)
         command_say_damage(run->options.out, &run->first.damage, "those selected are drawn again");
-    network_say_preprocessing(&run->options, &run->model.layers);
+    if (run->options.recipe == RECIPE_FOURIER && !run->options.preprocess_given)
+        network_say_preprocessing(&run->model.layers);
     if (lock_is_linkless(run->first.lock))
         fprintf(stderr, "filteratlas: %s: is on a file system without hard links; locks are created exclusively\n",
                 run->options.out);

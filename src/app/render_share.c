@@ -3,6 +3,7 @@
 #include "filteratlas/net/gemm.h"
 #include "measure.h"
 #include "network.h"
+#include "network_share.h"
 #include "run.h"
 
 #include <math.h>
@@ -12,67 +13,37 @@
 
 /* The network ----------------------------------------------------------------------------------------------------- */
 
-/* Rank 0's bytes to an array of each other rank's own. */
-static int broadcast_array(const struct cluster *cluster, size_t bytes, void **array, struct error *error) {
-    if (cluster->rank)
-        *array = malloc(bytes + 1);
-    int status = cluster_agree(cluster, *array ? STATUS_OK : error_memory(error, (double)bytes, "the network"), error);
+/* Bytes of the tables, of an executor that rank 0 makes for that. */
+static int find_table_bytes(const struct run *run, size_t *bytes, struct error *error) {
+    struct executor *executor = NULL;
+    int status = executor_make(&run->model.graph, &run->job.octaves, run->nodes, run->kernels, &executor, error);
     if (!status)
-        cluster_broadcast(*array, bytes);
+        *bytes = executor_table_bytes(executor);
+    executor_free(executor);
     return status;
 }
 
-/* All but the values, and which of its layers are to be drawn. */
-static int share_graph(struct run *run, struct error *error) {
+static int share_network(struct run *run, struct error *error) {
     const struct cluster *cluster = &run->cluster;
-    struct graph *graph = &run->model.graph;
-    void *node = graph->node, *input = graph->input, *nodes = run->nodes;
-    float *values = graph->values;
-    cluster_broadcast(graph, sizeof *graph);
-    graph->values = values;
-    int status = broadcast_array(cluster, (size_t)graph->nodes * sizeof *graph->node, &node, error);
-    graph->node = node;
+    size_t tables = 0;
+    void *place, *nodes = run->nodes;
+    int status = network_share_graph(cluster, &run->model, error);
     if (!status)
-        status = broadcast_array(cluster, (size_t)graph->inputs * sizeof *graph->input, &input, error);
-    graph->input = input;
-    if (!status)
-        status = broadcast_array(cluster, (size_t)graph->nodes * sizeof *run->nodes, &nodes, error);
+        status = network_share_array(cluster, (size_t)run->model.graph.nodes * sizeof *run->nodes, &nodes, error);
     run->nodes = nodes;
-    if (!status && cluster->rank)
-        status = layers_make(graph, &run->model.layers, error);
-    return cluster_agree(cluster, status, error);
-}
-
-/* Bytes of the tables, by an executor of rank 0's. */
-static int find_table_bytes(struct run *run, size_t *bytes, struct error *error) {
-    struct executor *executor = NULL;
-    int status = STATUS_OK;
-    if (run->cluster.rank == 0)
-        status = executor_make(&run->model.graph, &run->job.octaves, run->nodes, run->kernels, &executor, error);
-    if (!status && run->cluster.rank == 0)
-        *bytes = executor_table_bytes(executor);
-    executor_free(executor);
-    cluster_broadcast(bytes, sizeof *bytes);
-    return cluster_agree(&run->cluster, status, error);
-}
-
-/* Rank 0's values to one copy per node, behind which the tables will stand. */
-static int share_values(struct run *run, struct error *error) {
-    enum { LINE = 64 };
-    float *own = run->model.graph.values;
-    size_t values = run->model.graph.value_count * sizeof *own, before = (values + LINE - 1) / LINE * LINE, tables = 0;
-    int status = find_table_bytes(run, &tables, error);
-    if (!status)
-        status = shared_allocate(&run->cluster, before + tables, !run->options.no_shared, &run->shared, error);
     if (status)
         return status;
-    if (own)
-        memcpy(run->shared.bytes, own, values);
-    free(own);
-    run->model.graph.values = run->shared.bytes;
-    shared_broadcast(&run->cluster, &run->shared, values);
+    run->job = network_job(&run->options, &run->model.graph);
+    status = cluster_agree(cluster, cluster->rank ? STATUS_OK : find_table_bytes(run, &tables, error), error);
+    if (!status)
+        status =
+            network_share_values(cluster, &run->model, tables, !run->options.no_shared, &run->shared, &place, error);
+    if (status)
+        return status;
     status = executor_make(&run->model.graph, &run->job.octaves, run->nodes, run->kernels, &run->executor, error);
-    return status ? status : executor_place(run->executor, (char *)run->shared.bytes + before, error);
+    if (!status)
+        status = executor_place(run->executor, place, error);
+    return cluster_agree(cluster, status, error);
 }
 
 /* This rank's part of the tables, a small one at a time. */
@@ -142,11 +113,7 @@ int run_prepare_all(struct run *run, struct error *error) {
     int together = unit_list_largest(&run->first.units);
     share_facts(run);
     cluster_broadcast(&together, sizeof together);
-    int status = share_graph(run, error);
-    if (status)
-        return status;
-    run->job = network_job(&run->options, &run->model.graph);
-    status = cluster_agree(&run->cluster, share_values(run, error), error);
+    int status = share_network(run, error);
     if (status)
         return status;
     describe_drawing(run);
@@ -163,9 +130,6 @@ int run_prepare_all(struct run *run, struct error *error) {
 void run_free(struct run *run) {
     ascent_free(run->drawing.ascent);
     executor_free(run->executor);
-    if (run->model.graph.values == run->shared.bytes)
-        run->model.graph.values = NULL;
-    shared_free(&run->shared);
     for (int l = 0; l < run->model.layers.count; l++) {
         if (run->first.drawn)
             store_layer_free(&run->first.drawn[l]);
@@ -175,7 +139,7 @@ void run_free(struct run *run) {
     free(run->first.drawn);
     free(run->first.lines);
     free(run->nodes);
-    model_free(&run->model);
+    network_share_free(&run->model, &run->shared);
     store_damage_free(&run->first.damage);
     schedule_free(&run->first.schedule);
     unit_list_free(&run->first.units);

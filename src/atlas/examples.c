@@ -13,14 +13,17 @@ static int make_lists(struct examples *examples, struct error *error) {
                : error_memory(error, (double)entries * sizeof *examples->list, "the lists of examples");
 }
 
-int examples_make(const struct vgg *net, const bool *chosen, int top, struct examples *examples, struct error *error) {
-    *examples = (struct examples){.top = top};
-    for (int l = 0; l < net->layers; l++) {
+int examples_make(const struct layers *layers, const bool *chosen, int top, struct examples *examples,
+                  struct error *error) {
+    *examples = (struct examples){.top = top, .layer = calloc((size_t)layers->count + 1, sizeof *examples->layer)};
+    if (!examples->layer)
+        return error_memory(error, layers->count * (double)sizeof *examples->layer, "the lists of examples");
+    for (int l = 0; l < layers->count; l++) {
         if (!chosen[l])
             continue;
         struct examples_layer *layer = &examples->layer[examples->layers++];
-        strcpy(layer->name, net->layer[l].name);
-        layer->filters = net->layer[l].out_channels;
+        strcpy(layer->name, layers->layer[l].name);
+        layer->filters = layers->layer[l].filters;
         layer->first = examples->filters;
         examples->filters += layer->filters;
     }
@@ -31,6 +34,7 @@ void examples_free(struct examples *examples) {
     for (int i = 0; i < examples->images; i++)
         free(examples->image[i].name);
     free(examples->image);
+    free(examples->layer);
     free(examples->list);
     free(examples->count);
     free(examples->answered);

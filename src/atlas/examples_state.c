@@ -118,13 +118,18 @@ static bool parse_images(char **rest, struct examples *examples) {
 
 /* The layer that a line of a filter belongs to: the last one, or the next. */
 static struct examples_layer *layer_of(struct examples *examples, const char *name) {
-    struct examples_layer *last = &examples->layer[examples->layers - 1];
-    if (examples->layers && !strcmp(last->name, name))
-        return last;
-    if (examples->layers == VGG_MAX_LAYERS)
-        return NULL;
+    if (examples->layers && !strcmp(examples->layer[examples->layers - 1].name, name))
+        return &examples->layer[examples->layers - 1];
+    if ((examples->layers & (examples->layers - 1)) == 0) { /* a power of two: so many there is room for */
+        size_t room = examples->layers ? 2 * (size_t)examples->layers : 1;
+        struct examples_layer *larger = realloc(examples->layer, room * sizeof *larger);
+        if (!larger)
+            abort(); /* likewise */
+        examples->layer = larger;
+    }
     struct examples_layer *next = &examples->layer[examples->layers++];
     snprintf(next->name, sizeof next->name, "%s", name);
+    next->filters = 0;
     next->first = examples->filters;
     return next;
 }
@@ -141,12 +146,12 @@ static bool parse_entries(const char *entries, struct examples *examples, int fi
 }
 
 static bool parse_filter(const char *line, struct examples *examples) {
-    char name[32];
+    char name[LAYER_NAME_SIZE];
     int index, answered, count, end;
-    if (sscanf(line, "%31s %d %d %d%n", name, &index, &answered, &count, &end) != 4 || count > examples->top)
+    if (sscanf(line, "%127s %d %d %d%n", name, &index, &answered, &count, &end) != 4 || count > examples->top)
         return false;
     struct examples_layer *layer = layer_of(examples, name);
-    if (!layer || index != layer->filters)
+    if (index != layer->filters)
         return false;
     layer->filters++;
     int filter = examples->filters++;

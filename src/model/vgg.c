@@ -75,19 +75,6 @@ int vgg_extent(const struct vgg *net, int layer, int extent) { return extent >> 
 
 int vgg_least_extent(const struct vgg *net, int layer) { return 1 << poolings_before(net, layer); }
 
-struct vgg_field vgg_field(const struct vgg *net, int layer) {
-    struct vgg_field field = {.size = 1, .step = 1};
-    for (int l = 0; l <= layer; l++) {
-        field.size += 2 * field.step; /* 3x3, with a border of 1 */
-        field.before += field.step;
-        if (net->layer[l].pooled && l < layer) {
-            field.size += field.step; /* 2x2 */
-            field.step *= 2;
-        }
-    }
-    return field;
-}
-
 double vgg_gradient_flops(const struct vgg *net, int layer, int height, int width) {
     double flops = 0;
     for (int l = 0; l <= layer; l++) {

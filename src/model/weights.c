@@ -134,21 +134,33 @@ static size_t layer_offset(const struct vgg *net, int layer) {
     return offset;
 }
 
-static int copy_values(const struct found *found, struct weights *weights, struct error *error) {
+/* Kernel and bias of each layer, in memory of their own. */
+static int copy_values(const struct graph *graph, const int *nodes, struct weights *weights, struct error *error) {
     const struct vgg *net = &weights->net;
-    weights->count = layer_offset(net, net->layers);
     weights->values = calloc(weights->count, sizeof *weights->values);
     if (!weights->values)
         return error_memory(error, (double)weights->count * sizeof *weights->values, "the weights");
     for (int l = 0; l < net->layers; l++) {
-        const struct graph_node *node = &found->graph->node[found->node[l]];
+        const struct graph_node *node = &graph->node[nodes[l]];
         float *values = weights->values + layer_offset(net, l);
         size_t kernel = kernel_count(&net->layer[l]);
-        memcpy(values, found->graph->values + node->weights, kernel * sizeof *values);
+        memcpy(values, graph->values + node->weights, kernel * sizeof *values);
         if (node->bias != GRAPH_NOTHING)
-            memcpy(values + kernel, found->graph->values + node->bias, node->channels * sizeof *values);
+            memcpy(values + kernel, graph->values + node->bias, (size_t)node->channels * sizeof *values);
     }
     return STATUS_OK;
+}
+
+/* Whether kernels and biases stand in the graph as struct weights wants them, one behind the other. */
+static bool stand_together(const struct graph *graph, const struct vgg *net, const int *nodes) {
+    size_t start = graph->node[nodes[0]].weights;
+    for (int l = 0; l < net->layers; l++) {
+        const struct graph_node *node = &graph->node[nodes[l]];
+        size_t place = start + layer_offset(net, l);
+        if (node->weights != place || node->bias != place + kernel_count(&net->layer[l]))
+            return false;
+    }
+    return true;
 }
 
 /* --- The module -------------------------------------------------------------------------------------------------- */
@@ -172,7 +184,20 @@ static int read_graph(const char *path, struct graph *graph, struct weights *wei
     struct found found = {.path = path, .graph = graph};
     if (find_network(&found, &weights->net, error))
         return error->status;
-    return copy_values(&found, weights, error);
+    weights->count = layer_offset(&weights->net, weights->net.layers);
+    return copy_values(graph, found.node, weights, error);
+}
+
+int weights_of_graph(const struct graph *graph, struct weights *weights, bool *borrows, struct error *error) {
+    int nodes[VGG_MAX_LAYERS];
+    if (weights_find_vgg(graph, "the network", &weights->net, nodes, error))
+        return error->status;
+    weights->count = layer_offset(&weights->net, weights->net.layers);
+    *borrows = stand_together(graph, &weights->net, nodes);
+    if (!*borrows)
+        return copy_values(graph, nodes, weights, error);
+    weights->values = graph->values + graph->node[nodes[0]].weights;
+    return STATUS_OK;
 }
 
 int weights_read(const char *path, const char *config, struct weights *weights, struct error *error) {

@@ -3,11 +3,10 @@
 #include "filteratlas/base/huge_pages.h"
 #include "filteratlas/net/first_layer.h"
 #include "filteratlas/net/network.h"
+#include "scan.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-enum { GATE_CLOSED = 4 };
 
 struct activations {
     const struct weights *weights;
@@ -169,58 +168,18 @@ void activations_fill_tables(const struct activations *a, int part, int parts) {
 
 /* Looking at a map ---------------------------------------------------------------------------------------------- */
 
-/* A layer's output of one image. */
-struct map {
-    const float *values; /* [side][side][stride] */
-    const uint8_t *gate; /* of a pooled layer, else NULL */
-    int side, stride, channels;
-};
-
-/* The highest of each channel in a row of the map, into row[stride]. */
-static void scan_row(const struct map *map, int y, float *restrict row) {
-    const float *restrict values = map->values + (size_t)y * map->side * map->stride;
-    memcpy(row, values, map->stride * sizeof *row);
-    for (int x = 1; x < map->side; x++) {
-        values += map->stride;
-        for (int c = 0; c < map->stride; c++)
-            row[c] = values[c] > row[c] ? values[c] : row[c];
-    }
-}
-
-/* The column, now that the row is known; in a pooled map the place in its window, too. */
-static void find_column(const struct map *map, int channel, struct activation *highest) {
-    size_t at = (size_t)highest->row * map->side * map->stride + channel;
-    int column = 0;
-    while (column < map->side - 1 && map->values[at + (size_t)column * map->stride] < highest->value)
-        column++;
-    highest->column = (uint16_t)column;
-    if (!map->gate)
-        return;
-    int place = map->gate[at + (size_t)column * map->stride] % GATE_CLOSED;
-    highest->row = (uint16_t)(2 * highest->row + place / 2);
-    highest->column = (uint16_t)(2 * column + place % 2);
-}
-
-static void scan_map(const struct map *map, float *row, struct activation *highest) {
-    memset(highest, 0, map->channels * sizeof *highest);
-    for (int y = 0; y < map->side; y++) {
-        scan_row(map, y, row);
-        for (int c = 0; c < map->channels; c++)
-            if (row[c] > highest[c].value)
-                highest[c] = (struct activation){row[c], (uint16_t)y, 0};
-    }
-    for (int c = 0; c < map->channels; c++)
-        if (highest[c].value > 0)
-            find_column(map, c, &highest[c]);
-}
-
 /* highest: of the layer's first channel and the first image; the next image's is a->filters further on. */
 static void scan_layer(struct activations *a, int layer, const float *out, int images, struct activation *highest) {
     size_t floats = output_floats(a, layer);
     const struct vgg_layer *shape = &a->net->layer[layer];
     for (int i = 0; i < images; i++) {
-        const struct map map = {out + i * floats, is_pooled(a, layer) ? a->gate + i * floats : NULL,
-                                output_extent(a, layer), winograd_padded(shape->out_channels), shape->out_channels};
+        int side = output_extent(a, layer);
+        const struct scanned_map map = {.values = out + i * floats,
+                                        .gate = is_pooled(a, layer) ? a->gate + i * floats : NULL,
+                                        .height = side,
+                                        .width = side,
+                                        .stride = winograd_padded(shape->out_channels),
+                                        .channels = shape->out_channels};
         scan_map(&map, a->row, highest + (size_t)i * a->filters);
     }
 }

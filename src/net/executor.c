@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-int executor_make(const struct graph *graph, const struct octaves *octaves, const bool *layers,
-                  const struct winograd_kernels *kernels, struct executor **executor, struct error *error) {
+static int make(const struct graph *graph, const struct octaves *octaves, const bool *layers, bool forward,
+                const struct winograd_kernels *kernels, struct executor **executor, struct error *error) {
     size_t nodes = (size_t)graph->nodes;
     struct executor *e = *executor = calloc(1, sizeof *e);
     if (!e)
@@ -14,6 +14,7 @@ int executor_make(const struct graph *graph, const struct octaves *octaves, cons
     *e = (struct executor){.graph = graph,
                            .octaves = *octaves,
                            .kernels = kernels,
+                           .forward = forward,
                            .layers = calloc(nodes, sizeof *e->layers),
                            .step = calloc(nodes, sizeof *e->step),
                            .inputs = calloc((size_t)graph->inputs + 1, sizeof *e->inputs),
@@ -28,6 +29,17 @@ int executor_make(const struct graph *graph, const struct octaves *octaves, cons
     if (!status)
         status = executor_make_steps(e, error);
     return status ? status : executor_size_tables(e, error);
+}
+
+int executor_make(const struct graph *graph, const struct octaves *octaves, const bool *layers,
+                  const struct winograd_kernels *kernels, struct executor **executor, struct error *error) {
+    return make(graph, octaves, layers, false, kernels, executor, error);
+}
+
+int executor_make_forward(const struct graph *graph, int height, int width, const bool *layers,
+                          const struct winograd_kernels *kernels, struct executor **executor, struct error *error) {
+    const struct octaves one = {.steps = 1, .height = {height, height}, .width = {width, width}};
+    return make(graph, &one, layers, true, kernels, executor, error);
 }
 
 void executor_free(struct executor *e) {
@@ -58,6 +70,11 @@ bool executor_draws(const struct executor *e, int layer) {
 
 /* The largest of all plans. */
 static void measure(const struct executor *e, struct executor_memory *m) {
+    if (e->forward) {
+        plan_forward(e, &m->plan);
+        m->bytes = m->plan.bytes;
+        return;
+    }
     for (int layer = 0; layer < e->graph->nodes; layer++)
         for (int octave = 0; octave < e->octaves.steps && e->layers[layer]; octave++) {
             plan_layer(e, layer, octave, m->pictures, &m->plan);

@@ -65,10 +65,11 @@ static bool takes_activation(const struct step *step) {
 }
 
 /* 2x2 poolings that the Winograd kernels do themselves. */
-static bool takes_pooling(const struct step *step, const struct graph_node *pooling) {
+static bool takes_pooling(const struct making *m, const struct step *step, const struct graph_node *pooling) {
     bool halves = !pooling->same && pooling->kernel[0] == 2 && pooling->kernel[1] == 2 && pooling->stride[0] == 2 &&
                   pooling->stride[1] == 2;
-    return step && halves && step->operation.kind == &winograd_convolution && !step->operation.pooled &&
+    bool seen = step && m->executor->forward && m->is_stage[step->last]; /* as it is without */
+    return step && halves && !seen && step->operation.kind == &winograd_convolution && !step->operation.pooled &&
            activation_is_relu(&step->operation.activation);
 }
 
@@ -225,7 +226,7 @@ static bool take_in(struct making *m, int n, int *status, struct error *error) {
     } else if (activates && takes_activation(step)) {
         step->operation.activation = activation_of(m, n);
         step->activated = n;
-    } else if (node->operation == GRAPH_MAX_POOLING && takes_pooling(step, node)) {
+    } else if (node->operation == GRAPH_MAX_POOLING && takes_pooling(m, step, node)) {
         step->operation.pooled = true;
     } else {
         return false;

@@ -32,6 +32,7 @@ struct executor {
     struct octaves octaves;
     const struct winograd_kernels *kernels;
     struct vgg_part vgg;
+    bool forward; /* made for executor_forward: all layers at once, one way */
     bool *layers; /* [nodes] those that may be asked for, without a VGG's convolutions */
     int steps;
     struct step *step;          /* [steps] */
@@ -109,6 +110,9 @@ void plan_free(struct plan *plan);
 
 /* Plans for a layer at an octave, for up to `pictures` pictures. */
 void plan_layer(const struct executor *executor, int layer, int octave, int pictures, struct plan *plan);
+
+/* Plans for one picture's way forward through all steps, each value kept as long as another step reads it. */
+void plan_forward(const struct executor *executor, struct plan *plan);
 
 /* The call of step i at the plan's octave, without data: the shapes of its inputs are in plan->in. */
 struct operation_call plan_call(const struct executor *executor, struct plan *plan, int i, int pictures);

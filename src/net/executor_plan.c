@@ -181,18 +181,18 @@ static void use_step(const struct executor *e, struct plan *plan, int i) {
     use_buffer(plan, &plan->extra[i], extra_floats(e, plan, i) * sizeof(float), back, back);
 }
 
+static size_t scratch_floats(const struct executor *e, struct plan *plan, int i, bool is_target) {
+    struct operation_call call = plan_call(e, plan, i, i < plan->cut ? 1 : plan->together);
+    call.out = is_target ? plan_target_map(e, plan) : call.out;
+    if (is_target && plan_wants_one_channel(e, plan))
+        return wanted_scratch(call.operation, call.in, &call.out);
+    return call.operation->kind->scratch ? call.operation->kind->scratch(&call) : 0;
+}
+
 static void use_scratch(const struct executor *e, struct plan *plan) {
     size_t most = 0;
     for (int i = 1; i <= plan->target; i++) {
-        if (!plan->needed[i])
-            continue;
-        struct operation_call call = plan_call(e, plan, i, i < plan->cut ? 1 : plan->together);
-        size_t floats = 0;
-        call.out = i == plan->target ? plan_target_map(e, plan) : call.out;
-        if (i == plan->target && plan_wants_one_channel(e, plan))
-            floats = wanted_scratch(call.operation, call.in, &call.out);
-        else if (call.operation->kind->scratch)
-            floats = call.operation->kind->scratch(&call);
+        size_t floats = plan->needed[i] ? scratch_floats(e, plan, i, i == plan->target && !e->forward) : 0;
         most = floats > most ? floats : most;
     }
     struct map map = plan_target_map(e, plan);
@@ -269,4 +269,26 @@ void plan_layer(const struct executor *e, int layer, int octave, int pictures, s
     plan->scratch.offset = place_buffers(plan);
     plan->z.offset = plan->scratch.offset + plan->scratch.bytes;
     plan->bytes = plan->z.offset + plan->z.bytes;
+}
+
+void plan_forward(const struct executor *e, struct plan *plan) {
+    plan->target = e->steps - 1;
+    plan->octave = 0;
+    plan->cut = e->steps;
+    plan->together = 1;
+    for (int i = 0; i < e->steps; i++) {
+        plan->needed[i] = true;
+        plan->reader[i] = i;
+        for (int k = 0; k < e->step[i].inputs; k++)
+            plan->reader[e->step[i].input[k]] = i;
+    }
+    for (int i = 0; i < e->steps; i++) {
+        size_t floats = i ? value_floats(e, plan, i) : 0;
+        use_buffer(plan, &plan->value[i], floats * sizeof(float), i, plan->reader[i]);
+        use_buffer(plan, &plan->notes[i], floats * note_bytes(e, i), i, i);
+        plan->gradient[i] = plan->extra[i] = (struct buffer){.bytes = 0};
+    }
+    use_scratch(e, plan);
+    plan->scratch.offset = place_buffers(plan);
+    plan->bytes = plan->scratch.offset + plan->scratch.bytes;
 }

@@ -219,3 +219,23 @@ bool executor_gradients(const struct executor *e, struct executor_memory *memory
     }
     return goes_on;
 }
+
+bool executor_forward(const struct executor *e, struct executor_memory *memory, const float *x,
+                      void (*look)(void *context, int layer, const struct executor_map *map), void *context,
+                      const struct interrupt *interrupt) {
+    struct network_picture picture = {.x = x};
+    const struct run run = {
+        .executor = e, .memory = memory, .plan = &memory->plan, .pictures = &picture, .interrupt = interrupt};
+    for (int i = 1; i < e->steps; i++) {
+        if (!forward(&run, i, i + 1, 0, 1))
+            return false;
+        for (int layer = 1; layer < e->graph->nodes; layer++) {
+            if (!e->layers[layer] || e->step_of[e->graph->node[layer].stage] != i)
+                continue;
+            struct map map = executor_map(e, 0, e->graph->node[layer].stage);
+            const struct executor_map seen = {value_of(&run, i, 0), map.height, map.width, map.stride, map.channels};
+            look(context, layer, &seen);
+        }
+    }
+    return true;
+}

@@ -55,11 +55,13 @@ static int stride_of_output(const struct executor *e, const struct step *step) {
 typedef void visit_table(const struct executor *e, struct step *step, enum winograd_direction direction, int tile,
                          size_t floats, void *context);
 
+static int directions(const struct executor *e) { return e->forward ? 1 : 2; }
+
 static void visit_winograd(const struct executor *e, struct step *step, visit_table *visit, void *context) {
     const struct graph_node *node = operation_node(&step->operation);
     bool tiles[2] = {false, false};
     choose_tiles(e, &step->operation, tiles);
-    for (int direction = 0; direction < 2; direction++)
+    for (int direction = 0; direction < directions(e); direction++)
         for (int tile = 0; tile < 2; tile++)
             if (tiles[tile])
                 visit(e, step, direction, tile,
@@ -73,7 +75,7 @@ static void visit_tables(const struct executor *e, visit_table *visit, void *con
         struct step *step = &e->step[i];
         if (step->has_tables && step->operation.kind == &winograd_convolution)
             visit_winograd(e, step, visit, context);
-        for (int d = 0; d < 2 && step->has_tables && has_panels(step); d++)
+        for (int d = 0; d < directions(e) && step->has_tables && has_panels(step); d++)
             visit(e, step, d, 0,
                   convolution_table_floats(&step->operation, d, stride_of_input(e, step), stride_of_output(e, step)),
                   context);
@@ -92,6 +94,10 @@ static void add_floats(const struct executor *e, struct step *step, enum winogra
  * that have no way to compute one channel. */
 static int mark_tables(struct executor *e, struct error *error) {
     struct plan plan;
+    for (int i = 1; i < e->steps && e->forward; i++)
+        e->step[i].has_tables = true;
+    if (e->forward)
+        return STATUS_OK;
     int status = plan_make(e, &plan, error);
     for (int layer = 0; layer < e->graph->nodes && !status; layer++) {
         if (!e->layers[layer])

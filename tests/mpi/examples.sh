@@ -47,7 +47,9 @@ check "the same files as of the folder" same listed reference
 cp photos/a/0000.png part/b/0001.png
 expect "another image of a known name is refused" 3 'another image' "$FILTERATLAS" examples --out later -q "${SMALL[@]}" --images part
 expect "another crop is refused" 3 'crop' "$FILTERATLAS" examples --out later -q --weights "$WEIGHTS" --short 72 --crop 32 --images photos
-expect "a crop that poolings divide with a remainder is refused" 2 'multiple of 16' "$FILTERATLAS" examples --out new -q --weights "$WEIGHTS" --short 72 --crop 40 --images photos
+expect "a crop too small for a layer is refused" 2 '--crop 8: .* would be empty; give another --crop, or other --layers' \
+    "$FILTERATLAS" examples --out new -q --weights "$WEIGHTS" --short 72 --crop 8 --images photos
+check "a crop that poolings divide with a remainder is not" examples 2 odd --weights "$WEIGHTS" --short 72 --crop 40 --layers 'block[35]_*' --images photos
 expect "a folder that isn't there is refused" 2 'nowhere' "$FILTERATLAS" examples --out new -q "${SMALL[@]}" --images nowhere
 
 # Damaged images -------------------------------------------------------------------------------------------------------

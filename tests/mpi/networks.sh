@@ -76,3 +76,15 @@ cp -r resnet1 stitched
 check "stitch makes the same mosaics again" "$FILTERATLAS" stitch --out stitched -q
 check "and nothing else" same stitched resnet1
 check "atlas.h5 has a group for each layer" "$FILTERATLAS" stitch --out stitched --hdf5 -q
+
+# Natural images ---------------------------------------------------------------------------------------------------------
+"$BUILD/tests/make_images" photos 12
+EXAMPLES=(--images photos --short 48 --crop 40 --preprocess unit --weights "$NETWORKS/resnet_like.h5" -q)
+files() { (cd "$1" && find examples.csv examples -type f ! -name '.*' -exec sha256sum {} + | sort -k2); }
+check "examples of another network" "$FILTERATLAS" examples --out resnet1 "${EXAMPLES[@]}"
+check "every layer has some" test "$(tail -n +2 resnet1/examples.csv | cut -d, -f1 | sort -u | wc -l)" -eq "$(cut -d, -f1 resnet1/losses.csv | tail -n +2 | sort -u | wc -l)"
+check "the same by 3 ranks" mpirun -n 3 "$FILTERATLAS" examples --out examples3 "${EXAMPLES[@]}"
+check "to the byte" diff <(files resnet1) <(files examples3)
+check "of joins, too, that are asked for" "$FILTERATLAS" examples --out joins "${EXAMPLES[@]}" --layers 'conv2_block*_out'
+check "examples of a grey network" "$FILTERATLAS" examples --out grey --images photos --short 60 --crop 50 --preprocess unit \
+    --weights "$NETWORKS/small_cnn.h5" -q

@@ -18,7 +18,7 @@
 
 #include "filteratlas/atlas/durable.h"
 #include "filteratlas/base/error.h"
-#include "filteratlas/model/vgg.h"
+#include "filteratlas/model/layers.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -38,7 +38,7 @@ struct examples_image {
 };
 
 struct examples_layer {
-    char name[32];
+    char name[LAYER_NAME_SIZE];
     int filters, first; /* the number of its first filter among all */
 };
 
@@ -46,7 +46,7 @@ struct examples_layer {
 struct examples {
     struct examples_image *image; /* [images], rising by name */
     int images;
-    struct examples_layer layer[VGG_MAX_LAYERS];
+    struct examples_layer *layer; /* [layers] */
     int layers, filters, top;
     struct example *list; /* [filters][top], highest first */
     int *count;           /* [filters] of the list */
@@ -54,7 +54,8 @@ struct examples {
 };
 
 /* Lists for the chosen layers of a network, empty, no images. */
-int examples_make(const struct vgg *net, const bool *chosen, int top, struct examples *examples, struct error *error);
+int examples_make(const struct layers *layers, const bool *chosen, int top, struct examples *examples,
+                  struct error *error);
 void examples_free(struct examples *examples);
 
 /* Adds images, or makes known that they are there: names of `count` files in any order, and their sizes. A name that is

@@ -154,6 +154,17 @@ int graph_least_extent(const struct graph *graph, int target);
 /* Whether a node depends on a flattened map or on slopes for each place, which hold for one size alone. */
 bool graph_needs_size(const struct graph *graph, int target);
 
+/* What a position of a map sees of the picture, along rows and columns: the pixels from `first` to `last`, moved by
+ * `step` with each position; they may lie outside of it, and are infinite behind what sees all of it. */
+struct graph_field {
+    double step[2], first[2], last[2];
+};
+
+/* That of a node, in a picture of height x width. What is spread over a map, a gate's single values, is not counted.
+ * STATUS_USAGE as graph_shapes. */
+int graph_find_field(const struct graph *graph, int target, int height, int width, struct graph_field *field,
+                     struct error *error);
+
 /* Weights and biases of a node; of an affine one what it multiplies by and adds. */
 size_t graph_node_parameters(const struct graph_node *node);
 

@@ -50,13 +50,6 @@ int vgg_extent(const struct vgg *net, int layer, int extent);
 /* The least extent [pixels] of a picture for which the layer's map is not empty. */
 int vgg_least_extent(const struct vgg *net, int layer);
 
-/* What a position of a layer's map sees of the picture, along one axis: `size` pixels, of which the first is `step`
- * times the position minus `before`; it may begin and end outside the picture. */
-struct vgg_field {
-    int size, step, before;
-};
-struct vgg_field vgg_field(const struct vgg *net, int layer);
-
 /* Floating-point operations of a direct convolution that loss and gradient of one filter of `layer` need at one size
  * (multiply and add count as two, forward and backward; of the layer itself only the one channel is computed). */
 double vgg_gradient_flops(const struct vgg *net, int layer, int height, int width);

@@ -6,6 +6,7 @@
 #include "filteratlas/model/graph.h"
 #include "filteratlas/model/vgg.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum { WEIGHTS_LAYOUT_SIZE = 96, WEIGHTS_SHA256_SIZE = 65 };
@@ -31,6 +32,10 @@ int weights_read(const char *path, const char *config, struct weights *weights, 
  * STATUS_USAGE and a message that begins with `path` say why it is not. */
 int weights_find_vgg(const struct graph *graph, const char *path, struct vgg *net, int nodes[VGG_MAX_LAYERS],
                      struct error *error);
+
+/* The weights of a graph that is a VGG's, also STATUS_USAGE if it is none: in the graph, of which the caller must then
+ * not free them (*borrows), if graph_pack has laid them so, else a copy. */
+int weights_of_graph(const struct graph *graph, struct weights *weights, bool *borrows, struct error *error);
 
 /* The kernel [3][3][in][out] (row, column, input channel, output channel) and the bias [out] of a layer. */
 const float *weights_kernel(const struct weights *weights, int layer);

@@ -27,6 +27,11 @@ int executor_make(const struct graph *graph, const struct octaves *octaves, cons
                   const struct winograd_kernels *kernels, struct executor **executor, struct error *error);
 void executor_free(struct executor *executor);
 
+/* The same for executor_forward alone: one way through all the layers, for pictures of height x width. Half the tables.
+ */
+int executor_make_forward(const struct graph *graph, int height, int width, const bool *layers,
+                          const struct winograd_kernels *kernels, struct executor **executor, struct error *error);
+
 /* Bytes of the packed weights, which processes may share. */
 size_t executor_table_bytes(const struct executor *executor);
 
@@ -70,6 +75,18 @@ double executor_memory_bytes(const struct executor_memory *memory);
 bool executor_gradients(const struct executor *executor, struct executor_memory *memory,
                         const struct objective *objective, int layer, int height, int width,
                         struct network_picture *pictures, int count, const struct interrupt *interrupt);
+
+/* The map of a layer's stage: values [height][width][stride], of each position `channels`. */
+struct executor_map {
+    const float *values;
+    int height, width, stride, channels;
+};
+
+/* One picture x [height][width][the input's channels] forward; `look` is called with each layer's map as soon as it is
+ * there. With memory for one picture. False if interrupted. */
+bool executor_forward(const struct executor *executor, struct executor_memory *memory, const float *x,
+                      void (*look)(void *context, int layer, const struct executor_map *map), void *context,
+                      const struct interrupt *interrupt);
 
 /* What loss and gradient of pictures take, forward and back, for a rule of seconds. */
 struct executor_work {
