@@ -20,7 +20,8 @@ static const struct entry statuses[] = {
 };
 
 static const struct entry files[] = {
-    {"DIR/vgg_LAYER_NxN.png", "A mosaic per layer, the filter with the highest loss first; for other networks, NETWORK_LAYER_NxN.png."},
+    {"DIR/vgg_LAYER_NxN.png",
+     "A mosaic per layer, the filter with the highest loss first; for other networks, NETWORK_LAYER_NxN.png."},
     {"DIR/index.html", "The atlas to look at with a browser, from the disk; it needs DIR/page/ and DIR/filters/."},
     {"DIR/filters/LAYER/NNNN.png", "The picture of each live filter."},
     {"DIR/losses.csv",
