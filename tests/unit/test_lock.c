@@ -535,7 +535,7 @@ static void a_thread_that_cannot_start_says_why(void **state) {
 
 /* The status of taking MANY locks where no more files may be open than so, softly and at all. */
 static _Noreturn void take_many(rlim_t soft, rlim_t hard) {
-    enum { MANY = 300 };
+    enum { MANY = 40 };
     const struct rlimit limit = {soft, hard};
     char text[MANY][16];
     const char *names[MANY];
@@ -555,7 +555,7 @@ static void more_layers_than_files_may_be_open(void **state) {
     static const struct {
         rlim_t soft, hard;
         int status;
-    } cases[] = {{100, 1000, 0}, {100, 100, 1}};
+    } cases[] = {{30, 1000, 0}, {30, 30, 1}};
     for (int i = 0; i < 2; i++) {
         int status;
         pid_t child = fork();
