@@ -547,6 +547,8 @@ static _Noreturn void take_many(rlim_t soft, rlim_t hard) {
     }
     setrlimit(RLIMIT_NOFILE, &limit);
     int status = take(names, MANY, &lock, &error);
+    if (!status)
+        lock_release(lock);
     _exit(status ? (strstr(error.message, "ulimit -n") ? 1 : 2) : 0);
 }
 
