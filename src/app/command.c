@@ -266,6 +266,7 @@ int command_publish(const struct store *store, const struct options *options, co
     p.damage = &damage;
     if (!status)
         status = publish_tables(&p, error);
+    store_find_orphans(store, &damage);
     store_damage_describe(&damage, &names);
     if (!status && damage.count)
         status = error_set(error, STATUS_FAILURE,

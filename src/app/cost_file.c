@@ -93,8 +93,10 @@ int cost_file_check(const char *path, const struct store_entry *job, int entries
     struct store_job found = {0};
     struct text differences = {0};
     struct error none;
-    const char *slash = strrchr(path, '/');
-    snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - path) + 1 : 1, slash ? path : ".");
+    char *real = realpath(path, NULL); /* beside what a link leads to */
+    const char *where = real ? real : path, *slash = strrchr(where, '/');
+    snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - where) + 1 : 1, slash ? where : ".");
+    free(real);
     bool there = store_read_job(folder, &found, &none) == STATUS_OK && found.count;
     if (there)
         store_job_differences(&found, job, entries, free_to_differ, &differences);

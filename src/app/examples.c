@@ -169,7 +169,8 @@ static int make_responses(struct run *run, struct error *error) {
 
 static int prepare_first(struct run *run, struct error *error) {
     const struct interrupt interrupt = {goes_on, run};
-    int status = limit_set(&run->options, run->start, &run->limit, error);
+    run->limit = limit_none;
+    int status = limit_set(&run->options, run->start, &interrupt, &run->limit, error);
     if (!status)
         status = network_read_selected(&run->options, &interrupt, &run->model, &run->selection, &run->abandoned, error);
     run->worker.chosen = run->selection.layer;

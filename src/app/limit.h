@@ -3,6 +3,7 @@
 #define LIMIT_H
 
 #include "filteratlas/base/error.h"
+#include "filteratlas/base/interrupt.h"
 #include "options.h"
 
 /* Seconds of the monotonic clock: no work is begun after the deadline, nothing written after the end. */
@@ -10,7 +11,12 @@ struct limit {
     double deadline, end;
 };
 
-/* From --time-limit; `start` is when the command began. On rank 0. */
-int limit_set(const struct options *options, double start, struct limit *limit, struct error *error);
+/* No limit. */
+extern const struct limit limit_none;
+
+/* From --time-limit; `start` is when the command began. STATUS_STOPPED if *interrupt said so while Slurm was asked. On
+ * rank 0. */
+int limit_set(const struct options *options, double start, const struct interrupt *interrupt, struct limit *limit,
+              struct error *error);
 
 #endif

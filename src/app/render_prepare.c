@@ -98,11 +98,13 @@ static bool wanted(const void *context, int layer, int filter) {
 }
 
 int run_set_deadline(struct run *run, struct error *error) {
+    const struct interrupt interrupt = {run_goes_on, run};
     struct limit limit;
-    int status = limit_set(&run->options, run->start, &limit, error);
+    run->end = INFINITY;
+    int status = limit_set(&run->options, run->start, &interrupt, &limit, error);
     run->deadline = limit.deadline;
     run->end = limit.end;
-    return status;
+    return run_explain_stop(run, status, error);
 }
 
 /* What there is to draw, and in which units. */

@@ -150,12 +150,12 @@ bool selection_has(const struct selection *selection, int layer, int filter) {
 static int refuse_small(const struct options *options, const struct ascent_job *job, const char *layer, int least,
                         struct error *error) {
     int size = octaves_least_extent(least, options->factor, options->steps - (job->recipe == RECIPE_FOURIER));
-    char remedy[48] = "";
+    char remedy[80] = "fewer --upscaling-steps";
     if (size)
-        snprintf(remedy, sizeof remedy, "at least --size %d, or ", size);
+        snprintf(remedy, sizeof remedy, "at least --size %d%s", size,
+                 options->steps > 1 ? ", or fewer --upscaling-steps" : "");
     return error_set(error, STATUS_USAGE,
-                     "--size %dx%d: too small for %s, whose map would be empty at the first octave (%dx%d); give "
-                     "%sfewer --upscaling-steps",
+                     "--size %dx%d: too small for %s, whose map would be empty at the first octave (%dx%d); give %s",
                      options->size.width, options->size.height, layer, job->octaves.width[0], job->octaves.height[0],
                      remedy);
 }

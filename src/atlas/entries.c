@@ -2,6 +2,7 @@
 
 #include "filteratlas/model/layers.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,8 +22,10 @@ static bool is_of_kind(const char *folder, const struct dirent *entry, enum entr
 }
 
 struct entries entries_read(const char *folder, enum entries_kind kind, bool (*wanted)(const char *name)) {
-    struct entries all = {NULL, 0};
+    struct entries all = {0};
     int found = scandir(folder, &all.entry, NULL, alphasort);
+    if (found < 0 && errno != ENOENT && errno != ENOTDIR)
+        all.code = errno;
     for (int i = 0; i < found; i++)
         if (wanted(all.entry[i]->d_name) && is_of_kind(folder, all.entry[i], kind))
             all.entry[all.count++] = all.entry[i];
@@ -35,7 +38,7 @@ void entries_free(struct entries *entries) {
     for (int i = 0; i < entries->count; i++)
         free(entries->entry[i]);
     free(entries->entry);
-    *entries = (struct entries){NULL, 0};
+    *entries = (struct entries){0};
 }
 
 bool entries_may_be_layer(const char *name) { return name[0] != '.' && strlen(name) < LAYER_NAME_SIZE; }

@@ -11,6 +11,7 @@ enum entries_kind { ENTRIES_FILES, ENTRIES_FOLDERS };
 struct entries {
     struct dirent **entry;
     int count;
+    int code; /* errno, if there is such a folder but it can't be read; else 0 */
 };
 
 /* The regular files, or the folders and links to folders, in `folder` of whose name `wanted` says so, sorted by name;

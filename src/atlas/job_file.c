@@ -2,6 +2,7 @@
 #include "filteratlas/atlas/store.h"
 
 #include "entries.h"
+#include "filteratlas/atlas/picture_file.h"
 #include "filteratlas/base/text.h"
 
 #include <errno.h>
@@ -136,16 +137,16 @@ static int set_folder(const char *folder, struct store *store, struct error *err
     return STATUS_OK;
 }
 
-/* Whether a folder of DIR/KIND has a file of such a name. */
+/* Whether a folder of DIR/KIND has a file of such a name, or may have one that can't be seen. */
 static bool has_file(const struct store *store, const char *kind, bool (*wanted)(const char *name)) {
     char top[DURABLE_PATH_SIZE], path[DURABLE_PATH_SIZE + 256];
-    bool found = false;
     snprintf(top, sizeof top, "%s/%s", store->folder, kind);
     struct entries layers = entries_read(top, ENTRIES_FOLDERS, entries_may_be_layer);
+    bool found = layers.code != 0;
     for (int i = 0; i < layers.count && !found; i++) {
         snprintf(path, sizeof path, "%s/%s", top, layers.entry[i]->d_name);
         struct entries files = entries_read(path, ENTRIES_FILES, wanted);
-        found = files.count > 0;
+        found = files.count > 0 || files.code;
         entries_free(&files);
     }
     entries_free(&layers);
@@ -265,6 +266,42 @@ int store_open(const char *folder, const struct store_entry *job, int entries, c
     return status ? status : note_job(store, error);
 }
 
+/* What the first picture of a layer that says whose it is says of its job. */
+enum whose { NOBODYS, THIS_JOBS, ANOTHER_JOBS };
+
+static enum whose whose_pictures(const struct store *store, const char *layer) {
+    struct store_layer records = {0};
+    struct store_damage damage = {0};
+    struct error none;
+    enum whose whose = NOBODYS;
+    store_read_records(store, layer, &records, &damage, &none);
+    for (int i = 0; i < records.count && whose == NOBODYS; i++) {
+        char path[DURABLE_PATH_SIZE];
+        int filter = records.filter[i].index;
+        store_picture_path(store, layer, filter, path);
+        if (!records.filter[i].dead && picture_file_is_of(path, layer, filter, NULL))
+            whose = picture_file_is_of(path, layer, filter, store->job_digest) ? THIS_JOBS : ANOTHER_JOBS;
+    }
+    store_layer_free(&records);
+    store_damage_free(&damage);
+    return whose;
+}
+
+/* Whether job.txt is what it was when the pictures were drawn: they name its digest. */
+static int check_unchanged(const struct store *store, struct error *error) {
+    struct store_names names;
+    enum whose whose = NOBODYS;
+    int status = store_layers(store, &names, error);
+    for (int l = 0; l < names.count && whose == NOBODYS; l++)
+        whose = whose_pictures(store, names.name[l]);
+    store_names_free(&names);
+    if (!status && whose == ANOTHER_JOBS)
+        status = error_set(error, STATUS_USAGE,
+                           "%s/job.txt: is damaged, the pictures were drawn with another one; put back a copy of it",
+                           store->folder);
+    return status;
+}
+
 int store_open_existing(const char *folder, struct store *store, struct error *error) {
     int status = set_folder(folder, store, error);
     if (status)
@@ -274,7 +311,7 @@ int store_open_existing(const char *folder, struct store *store, struct error *e
     if (note_job(store, error))
         return error_set(error, STATUS_USAGE,
                          "%s: holds no atlas (no readable job.txt in it); give the --out of a render", folder);
-    return STATUS_OK;
+    return check_unchanged(store, error);
 }
 
 /* Whether job.txt is still the one that was opened: before the layers' locks were taken, another job could take a

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -271,6 +272,12 @@ static void lock_path(const char *folder, const char *name, char path[DURABLE_PA
     snprintf(path, DURABLE_PATH_SIZE, "%s/units/.%s.lock", folder, name);
 }
 
+bool lock_exists(const char *folder, const char *name) {
+    char path[DURABLE_PATH_SIZE];
+    lock_path(folder, name, path);
+    return access(path, F_OK) == 0;
+}
+
 static int take_all(const char *folder, const char *const *names, int count, const struct lock_patience *patience,
                     struct lock *lock, struct error *error) {
     struct watch watch = {.self = &lock->self};
@@ -300,6 +307,17 @@ static struct lock *make(int count) {
     return lock;
 }
 
+/* Each lock keeps its file open, and a network may have more layers than a process may open files until it asks. */
+static void make_room_for(int count) {
+    enum { OTHERS = 256 };
+    struct rlimit limit;
+    rlim_t wanted = (rlim_t)count + OTHERS;
+    if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur >= wanted || limit.rlim_cur >= limit.rlim_max)
+        return;
+    limit.rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int lock_take(const char *folder, const char *const *names, int count, const struct lock_patience *patience,
               struct lock **lock, struct error *error) {
     static const struct lock_patience little = {0};
@@ -313,6 +331,7 @@ int lock_take(const char *folder, const char *const *names, int count, const str
     if (!l)
         return error_memory(error, count * (double)sizeof *l->file, "locks");
     l->self = owner_find_self();
+    make_room_for(count);
     status = start_heart(l, error);
     if (status) {
         free(l->file);

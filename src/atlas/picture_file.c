@@ -2,7 +2,9 @@
 
 #include "filteratlas/atlas/png_file.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
+#include <string.h>
 
 void picture_file_note_rescue(struct store_filter *filter, int attempt, bool leaked) {
     *filter->rescue = 0;
@@ -25,4 +27,25 @@ int picture_file_encode(const uint8_t *rgb, int width, int height, const char *l
     if (*recipe)
         texts[count++] = (struct png_text){"recipe", recipe};
     return png_encode(rgb, width, height, texts, count, png, size, error);
+}
+
+/* A tEXt chunk stands in the file as it is: length, "tEXt", key, 0, text, and a checksum. */
+static bool has_chunk(const char *bytes, size_t size, const char *key, const char *text) {
+    char chunk[512];
+    uint32_t length = htonl((uint32_t)(strlen(key) + 1 + strlen(text)));
+    memcpy(chunk, &length, sizeof length);
+    int rest = snprintf(chunk + sizeof length, sizeof chunk - sizeof length, "tEXt%s%c%s", key, 0, text);
+    return sizeof length + (size_t)rest <= sizeof chunk && memmem(bytes, size, chunk, sizeof length + (size_t)rest);
+}
+
+bool picture_file_is_of(const char *path, const char *layer, int filter, const char *job_digest) {
+    char bytes[2048], index[16];
+    FILE *file = fopen(path, "rb");
+    if (!file)
+        return false;
+    size_t size = fread(bytes, 1, sizeof bytes, file);
+    fclose(file);
+    snprintf(index, sizeof index, "%d", filter);
+    return has_chunk(bytes, size, "layer", layer) && has_chunk(bytes, size, "filter", index) &&
+           (!job_digest || has_chunk(bytes, size, "job", job_digest));
 }

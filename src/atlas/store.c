@@ -1,6 +1,7 @@
 #include "filteratlas/atlas/store.h"
 
 #include "entries.h"
+#include "filteratlas/atlas/picture_file.h"
 #include "filteratlas/base/checksum.h"
 #include "filteratlas/base/text.h"
 #include "layer_order.h"
@@ -10,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { DAMAGE_NAMED = 4 }; /* in a message */
 
@@ -169,6 +171,8 @@ int store_read_records(const struct store *store, const char *name, struct store
     snprintf(layer->name, sizeof layer->name, "%s", name);
     struct entries records = records_of(store, name);
     int status = STATUS_OK;
+    if (records.code)
+        note_damage(damage, "units", name, "");
     for (int i = 0; i < records.count && !status; i++) {
         const char *file = records.entry[i]->d_name;
         const struct record_place place = record_place_of(store, name, atoi(file));
@@ -196,7 +200,15 @@ bool store_layer_has(const struct store_layer *layer, int filter) {
     return layer->count && bsearch(&key, layer->filter, layer->count, sizeof key, record_by_index);
 }
 
-/* The first whole record tells; of a folder with none that is whole only its name is known. */
+static bool has_pictures(const struct store *store, const char *name) {
+    char folder[DURABLE_PATH_SIZE];
+    struct stat found;
+    layer_folder(store, "filters", name, folder);
+    return stat(folder, &found) == 0 && S_ISDIR(found.st_mode);
+}
+
+/* The first whole record tells; of a folder with none that is whole only its name is known. One that can't be read is a
+ * layer's if there are pictures of it (lost+found has none). */
 static bool is_layer(const struct store *store, const char *name) {
     struct entries records = records_of(store, name);
     enum record_owner owner = RECORD_BROKEN;
@@ -204,7 +216,7 @@ static bool is_layer(const struct store *store, const char *name) {
         const struct record_place place = record_place_of(store, name, atoi(records.entry[i]->d_name));
         owner = record_owner(&place);
     }
-    bool any = records.count > 0;
+    bool any = records.count > 0 || (records.code && has_pictures(store, name));
     entries_free(&records);
     return any && owner != RECORD_OF_ANOTHER;
 }
@@ -213,6 +225,10 @@ int store_layers(const struct store *store, struct store_names *names, struct er
     char folder[DURABLE_PATH_SIZE];
     snprintf(folder, sizeof folder, "%s/units", store->folder);
     struct entries folders = entries_read(folder, ENTRIES_FOLDERS, entries_may_be_layer);
+    *names = (struct store_names){.count = 0};
+    if (folders.code)
+        return error_set(error, STATUS_FAILURE, "%s: cannot be read: %s; put that right and run the same command again",
+                         folder, strerror(folders.code));
     *names = (struct store_names){.name = calloc((size_t)folders.count + 1, sizeof *names->name)};
     int status = names->name ? STATUS_OK : error_memory(error, folders.count * (double)STORE_NAME_SIZE, "names");
     for (int i = 0; i < folders.count && !status; i++)
@@ -225,6 +241,39 @@ int store_layers(const struct store *store, struct store_names *names, struct er
 void store_names_free(struct store_names *names) {
     free(names->name);
     *names = (struct store_names){.count = 0};
+}
+
+/* Orphans ------------------------------------------------------------------------------------------------------- */
+
+static void note_orphans(const struct store *store, const struct store_layer *layer, struct store_damage *damage) {
+    char folder[DURABLE_PATH_SIZE], path[DURABLE_PATH_SIZE];
+    layer_folder(store, "filters", layer->name, folder);
+    struct entries pictures = entries_read(folder, ENTRIES_FILES, entries_is_picture);
+    for (int i = 0; i < pictures.count; i++) {
+        int filter = atoi(pictures.entry[i]->d_name);
+        store_picture_path(store, layer->name, filter, path);
+        if (!store_layer_has(layer, filter) && picture_file_is_of(path, layer->name, filter, store->job_digest))
+            note_damage(damage, "filters", layer->name, pictures.entry[i]->d_name);
+    }
+    entries_free(&pictures);
+}
+
+void store_find_orphans(const struct store *store, struct store_damage *damage) {
+    char folder[DURABLE_PATH_SIZE];
+    snprintf(folder, sizeof folder, "%s/filters", store->folder);
+    struct entries folders = entries_read(folder, ENTRIES_FOLDERS, entries_may_be_layer);
+    for (int i = 0; i < folders.count; i++) {
+        const char *name = folders.entry[i]->d_name;
+        struct store_layer layer = {0};
+        struct store_damage known = {0};
+        struct error none;
+        if (!lock_exists(store->folder, name) && !store_read_records(store, name, &layer, &known, &none) &&
+            !known.count)
+            note_orphans(store, &layer, damage);
+        store_layer_free(&layer);
+        store_damage_free(&known);
+    }
+    entries_free(&folders);
 }
 
 int store_visit_traces(const struct store *store, const char *layer,

@@ -24,6 +24,8 @@ const char *error_write_remedy(int code) {
     case EFBIG:
         return "raise the limit on the size of files (ulimit -f), or use a file system that holds larger ones, and run "
                "the same command again";
+    case EMFILE:
+        return "raise the limit on open files (ulimit -n) and run the same command again";
     default:
         return "put that right and run the same command again";
     }

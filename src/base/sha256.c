@@ -1,5 +1,7 @@
 #include "filteratlas/base/sha256.h"
 
+#include "filteratlas/base/room.h"
+
 #include <errno.h>
 #include <openssl/evp.h>
 #include <stdbool.h>
@@ -15,7 +17,11 @@ static void write_hex(const unsigned char digest[DIGEST_SIZE], char hex[SHA256_H
         snprintf(hex + 2 * i, 3, "%02x", digest[i]);
 }
 
+/* It says the same of memory that it doesn't get. */
 static int library_failed(struct error *error) {
+    enum { ENOUGH = 4 << 20 };
+    if (!room_exists(ENOUGH))
+        return error_memory(error, ENOUGH, "computing SHA-256");
     return error_set(error, STATUS_FAILURE, "SHA-256: libcrypto refuses to compute it; check OpenSSL's configuration");
 }
 

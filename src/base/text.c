@@ -41,7 +41,7 @@ void text_append_bytes(struct text *text, const void *bytes, size_t size) {
 }
 
 static int cannot_read(const char *path, const char *why, struct error *error) {
-    return error_set(error, STATUS_FAILURE, "%s: cannot be read: %s", path, why);
+    return error_set(error, STATUS_FAILURE, "%s: cannot be read: %s; check the path and its permissions", path, why);
 }
 
 static int read_all(FILE *file, const char *path, struct text *text, struct error *error) {

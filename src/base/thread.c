@@ -1,15 +1,8 @@
 #include "filteratlas/base/thread.h"
 
-#include <stdbool.h>
-#include <string.h>
-#include <sys/mman.h>
+#include "filteratlas/base/room.h"
 
-static bool has_room(size_t bytes) {
-    void *stack = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
-    if (stack != MAP_FAILED)
-        munmap(stack, bytes);
-    return stack != MAP_FAILED;
-}
+#include <string.h>
 
 int thread_start(pthread_t *thread, size_t stack, void *(*run)(void *context), void *context, struct error *error) {
     pthread_attr_t attributes;
@@ -21,7 +14,7 @@ int thread_start(pthread_t *thread, size_t stack, void *(*run)(void *context), v
     pthread_attr_destroy(&attributes);
     if (!code)
         return STATUS_OK;
-    if (!has_room(stack))
+    if (!room_exists(stack))
         return error_set(
             error, STATUS_FAILURE,
             "out of memory: no room for a thread's stack of %.1f MB; raise the limit on memory (ulimit -v) "

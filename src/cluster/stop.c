@@ -1,11 +1,16 @@
 #include "filteratlas/cluster/stop.h"
 
+#include "filteratlas/base/clock.h"
+
 #include <math.h>
+#include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 static volatile sig_atomic_t caught;
 
@@ -55,18 +60,42 @@ static double parse_end_time(const char *text) {
     return (double)mktime(&time);
 }
 
-double stop_slurm_end(void) {
-    const char *end = getenv("SLURM_JOB_END_TIME"), *job = getenv("SLURM_JOB_ID");
-    if (end)
-        return strtod(end, NULL);
-    if (!job || strspn(job, "0123456789") != strlen(job))
-        return 0;
+static bool is_number(const char *text) { return *text && strspn(text, "0123456789") == strlen(text); }
+
+/* What a command prints, as far as it has room. False if it took too long, or longer than there is to wait. */
+static bool read_output(FILE *output, const struct interrupt *interrupt, char *text, size_t size) {
+    static const double patience = 60;
+    struct pollfd ready = {.fd = fileno(output), .events = POLLIN};
+    double start = clock_now();
+    size_t length = 0;
+    while (length < size - 1) {
+        if (!interrupt_goes_on(interrupt) || clock_now() - start > patience)
+            return false;
+        if (poll(&ready, 1, 100) <= 0)
+            continue;
+        ssize_t got = read(ready.fd, text + length, size - 1 - length);
+        if (got <= 0)
+            break;
+        length += (size_t)got;
+    }
+    text[length] = 0;
+    return true;
+}
+
+/* A command that doesn't answer is left alone: closing its pipe would wait for it. */
+static double ask_slurm(const char *job, const struct interrupt *interrupt) {
     char command[64], text[4096];
-    snprintf(command, sizeof command, "scontrol show job -o %s 2>/dev/null", job);
+    snprintf(command, sizeof command, "scontrol show job -o %.20s 2>/dev/null", job);
     FILE *output = popen(command, "r");
-    if (!output)
+    if (!output || !read_output(output, interrupt, text, sizeof text))
         return 0;
-    text[fread(text, 1, sizeof text - 1, output)] = 0;
     pclose(output);
     return parse_end_time(text);
+}
+
+double stop_slurm_end(const struct interrupt *interrupt) {
+    const char *end = getenv("SLURM_JOB_END_TIME"), *job = getenv("SLURM_JOB_ID");
+    if (end)
+        return is_number(end) ? strtod(end, NULL) : 0;
+    return job && is_number(job) ? ask_slurm(job, interrupt) : 0;
 }

@@ -1,15 +1,19 @@
 #include "archive.h"
 
-#include <stdio.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 bool archive_recognise(const char *path) {
     char start[4] = "";
-    FILE *file = fopen(path, "rb");
-    bool found = file && fread(start, 1, sizeof start, file) == sizeof start && !memcmp(start, "PK\3\4", sizeof start);
-    if (file)
-        fclose(file);
+    struct stat info;
+    int file = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* a pipe without a writer would be waited for */
+    bool found = file >= 0 && fstat(file, &info) == 0 && S_ISREG(info.st_mode) &&
+                 read(file, start, sizeof start) == sizeof start && !memcmp(start, "PK\3\4", sizeof start);
+    if (file >= 0)
+        close(file);
     return found;
 }
 

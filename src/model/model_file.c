@@ -3,6 +3,7 @@
 #include "archive.h"
 #include "document.h"
 #include "filteratlas/base/rehearsal.h"
+#include "filteratlas/base/room.h"
 #include "filteratlas/base/text.h"
 #include "hdf5_file.h"
 #include "keras_graph.h"
@@ -191,11 +192,26 @@ static int most_seconds(const char *path) {
     return LEAST + (stat(path, &info) ? 0 : (int)(info.st_size / BYTES_EACH));
 }
 
+/* libhdf5 crashes where it gets no memory, or calls the file damaged. */
+static int check_room(const char *path, struct error *error) {
+    enum { ITS_OWN = 16 << 20 };
+    struct stat info;
+    size_t bytes = ITS_OWN + (stat(path, &info) ? 0 : (size_t)info.st_size);
+    if (room_exists(bytes))
+        return STATUS_OK;
+    return error_set(error, STATUS_FAILURE,
+                     "%s: out of memory: reading it takes %.0f MB; raise the limit on memory (ulimit -v) or use fewer "
+                     "ranks on this node",
+                     path, (double)bytes / 1e6);
+}
+
 int model_file_read(const char *path, const char *config, bool without_top, struct model_file *model,
                     struct error *error) {
     struct reading reading = {path, config, without_top, model, error};
     int signal, status;
     *model = (struct model_file){0};
+    if (check_room(path, error))
+        return error->status;
     if (rehearsal_survives(rehearse, &reading, most_seconds(path), &signal))
         status = read_all(&reading);
     else

@@ -1,8 +1,10 @@
 #include "filteratlas/net/first_layer.h"
 
+#include "aligned.h"
 #include "filteratlas/net/winograd.h"
 #include "winograd_kernels.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -122,10 +124,17 @@ static void pool_rows(const float *z, size_t row, const struct first_layer *laye
         }
 }
 
+/* What the kernels take for granted. */
+static bool is_fit(const struct first_layer *layer, const float *map, const uint8_t *gate, const float *scratch) {
+    return layer->channels % WINOGRAD_LINE == 0 && is_aligned(map, WINOGRAD_BYTES) && is_aligned(gate, WINOGRAD_LINE) &&
+           is_aligned(scratch, WINOGRAD_BYTES);
+}
+
 void first_layer_forward_rows(const struct first_layer *layer, const float *x, int top, int bottom, int height,
                               int width, float *out, uint8_t *gate, float *scratch) {
     size_t positions = row_positions(width), row = positions * layer->channels;
     float *z = scratch, *columns = scratch + 2 * row; /* [2][positions][channels], [positions][27] */
+    assert(is_fit(layer, out, gate, scratch));
     memset(columns, 0, columns_floats(width) * sizeof *columns);
     for (int y = top; y < bottom; y++) {
         gather_row(x, y, height, width, columns);
@@ -187,6 +196,7 @@ void first_layer_backward_rows(const struct first_layer *layer, const float *out
     size_t positions = row_positions(width), floats = product_floats(width);
     float *z = scratch,
           *ring = scratch + positions * layer->channels; /* [positions][channels], [3][1 + width + 1][32] */
+    assert(is_fit(layer, out_gradient, gate, scratch));
     if (top == 0)
         memset(scratch, 0, (positions * layer->channels + 3 * floats) * sizeof *scratch);
     for (int y = top; y < bottom + (bottom == height); y++) {

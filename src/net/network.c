@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ALIGNMENT = 64, LINE_FLOATS = ALIGNMENT / sizeof(float) };
+enum { ALIGNMENT = 64 };
 
 const struct winograd_layer *network_layer(const struct network *network, int layer, int height, int width) {
     const struct winograd_layer *precise = &network->precise[layer];
@@ -145,9 +145,9 @@ static void demand_pass(const struct pass *pass, int pictures, struct demand *de
 }
 
 static size_t total_bytes(const struct demand *demand) {
-    size_t floats = demand->single[0] + demand->joint[0] + demand->single[1] + demand->joint[1] + demand->z +
-                    demand->scratch + 8 * LINE_FLOATS;
-    size_t bytes = floats * sizeof(float);
+    enum { PARTS = 4 }; /* beside the gates, each rounded up */
+    size_t floats = demand->single[0] + demand->joint[0] + demand->single[1] + demand->joint[1] + demand->z;
+    size_t bytes = floats * sizeof(float) + demand->scratch + PARTS * ALIGNMENT;
     for (int l = 0; l < VGG_MAX_LAYERS; l++)
         bytes += round_up(demand->gates[l]);
     return round_up(bytes);

@@ -1,7 +1,9 @@
 #include "panels.h"
 
+#include "aligned.h"
 #include "winograd_kernels.h"
 
+#include <assert.h>
 #include <string.h>
 
 /* Rows of the matrix that are multiplied at a time: 128 KB of a panel, so that it stays in the second cache. */
@@ -75,6 +77,7 @@ void panels_multiply(const struct winograd_kernels *kernels, const float *panels
                      const float *v, size_t v_stride, size_t rows, float *out, size_t out_stride) {
     int padded = winograd_padded(columns);
     const float *panel = panels;
+    assert(is_aligned(panels, WINOGRAD_BYTES) && is_aligned(out, WINOGRAD_BYTES) && out_stride % WINOGRAD_LINE == 0);
     for (int slab = 0; slab < depth; slab += SLAB)
         for (int n = 0; n < padded; n += WINOGRAD_PANEL) {
             struct product p = {.kernels = kernels, .panel = panel, .first = slab == 0};

@@ -1,8 +1,10 @@
 /* See winograd.h. Tables, and the driver that runs the kernels over blocks of tiles. */
 #include "filteratlas/net/winograd.h"
 
+#include <assert.h>
 #include <string.h>
 
+#include "aligned.h"
 #include "winograd_kernels.h"
 
 enum { POINTS_MAX = 8 };
@@ -88,6 +90,7 @@ void winograd_fill_table(const struct winograd_kernels *kernels, enum winograd_t
     const int depth = winograd_padded(direction == WINOGRAD_FORWARD ? cin : cout), group = kernels->group;
     const int width = winograd_padded(direction == WINOGRAD_FORWARD ? cout : cin);
     double g[POINTS_MAX][3], w[WINOGRAD_GROUP_MAX][9][WINOGRAD_LINE];
+    assert(is_aligned(table, WINOGRAD_BYTES) && depth % WINOGRAD_LINE == 0 && width % WINOGRAD_LINE == 0);
     fill_weight_transform(tile, g);
     for (int from = part * group; from < depth; from += parts * group)
         for (int to = 0; to < width; to += WINOGRAD_LINE) {
@@ -266,7 +269,15 @@ static void transform_output(const struct convolution *c, const struct block *b)
     }
 }
 
+/* What winograd.h asks of its callers: with less, the kernels of some processors crash and those of others don't. */
+static bool is_fit(const struct winograd_map *map) {
+    return is_aligned(map->data, WINOGRAD_BYTES) && is_aligned(map->gate, WINOGRAD_LINE) &&
+           map->channels % WINOGRAD_LINE == 0;
+}
+
 static void convolve(const struct convolution *c, void *scratch) {
+    assert(is_fit(&c->from) && is_fit(&c->to));
+    assert(is_aligned(c->table, WINOGRAD_BYTES) && is_aligned(scratch, WINOGRAD_BYTES));
     const int begin = c->from_row * c->tile_columns, end = end_tile(c),
               room = block_room(end - begin, c->from.channels, c->to.channels);
     const size_t xis = (size_t)(tile_points(c->tile) * tile_points(c->tile)), bytes = operand_bytes(c->kernels);

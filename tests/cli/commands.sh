@@ -65,6 +65,8 @@ remedy "a misspelt layer" "block5_cnov1: .*did you mean 'block5_conv1'" "${PLAN[
 remedy "a whole block" "block5: .*did you mean 'block5_\\*'" "${PLAN[@]}" --layers block5
 remedy "a layer of VGG19" 'block5_conv4: .*there are block1_conv1 to block5_conv3' "${PLAN[@]}" --layers block5_conv4
 remedy "weights that are a folder" 'demo: is a directory; give the .h5 file' plan --weights "$HERE/jobs/demo"
+mkfifo "$TEMPORARY/pipe"
+remedy "weights that are a pipe nobody writes to" 'pipe: is not a regular file; give the .h5 file' inspect "$TEMPORARY/pipe"
 remedy "weights as the folder" 'demo_weights.h5: .*Not a directory; give another --out' \
     render --weights "$WEIGHTS" --out "$WEIGHTS"
 check "help COMMAND is COMMAND --help" cmp <("$FILTERATLAS" help plan) <("$FILTERATLAS" plan --help)

@@ -26,9 +26,41 @@ check "all else is made" grep -q '^block1_conv2,0,' atlas/losses.csv
 expect "render names it and draws it again" 0 'filters/block1_conv1/.*drawn again' "$FILTERATLAS" render --out atlas "${JOB[@]}" --filters 0:16
 expect "then stitch has nothing to say" 0 '' "$FILTERATLAS" stitch --out atlas -q
 
+rm -r atlas/units/block1_conv2
+cp -r atlas/filters/block1_conv2 atlas/filters/copy
+expect "a layer whose records are gone is named, a copy of it is not" 1 'damaged or missing: filters/block1_conv2/[0-9]*.png[^;]*; ' "$FILTERATLAS" stitch --out atlas -q
+check "the copy is nobody's" test "$(grep -c copy "$TEMPORARY/err")" -eq 0
+: >atlas/units/.block1_conv2.lock
+expect "behind a run that was killed pictures without a record are no damage" 0 '' "$FILTERATLAS" stitch --out atlas -q
+rm atlas/units/.block1_conv2.lock
+check "render draws them again" render --out atlas --filters 0:16
+cp -r atlas broken
+head -c 100 atlas/losses.csv >broken/job.txt
+expect "a job.txt that is none: one line, status 2" 2 '^filteratlas: broken/job.txt: is damaged' "$FILTERATLAS" stitch --out broken -q
+sed 's/^epochs = .*/epochs = 4/' atlas/job.txt >broken/job.txt
+expect "a job.txt that was changed: one line, status 2" 2 '^filteratlas: broken/job.txt: is damaged' "$FILTERATLAS" stitch --out broken -q
+
+# What can't be read, by one who is not root
+cp "$FILTERATLAS" filteratlas
+cp -r atlas locked
+chmod 755 .
+chmod -R a+rwX locked
+mkdir locked/units/lost+found
+chmod 000 locked/units/lost+found locked/units/block1_conv2
+anybody=(./filteratlas)
+[ "$(id -u)" -ne 0 ] || anybody=(setpriv --reuid=65534 --regid=65534 --clear-groups ./filteratlas)
+expect "records that can't be read: stitch names their folder, status 1" 1 'damaged or missing: units/block1_conv2/; ' "${anybody[@]}" stitch --out locked -q
+check "all else is made" grep -q '^block1_conv1,0,' locked/losses.csv
+chmod 333 locked/units
+expect "nor units/: status 1" 1 '^filteratlas: locked/units: cannot be read: Permission denied; ' "${anybody[@]}" stitch --out locked -q
+chmod -R u+rwX locked
+
 # Whose costs these are
 expect "plan --costs of another size" 2 '^filteratlas: --costs .*size \(64x64 there, now 412x412\)' \
     "$FILTERATLAS" plan --weights "$WEIGHTS" --costs atlas/losses.csv
+ln -s atlas/losses.csv link.csv
+expect "and of a link to it" 2 '^filteratlas: --costs link.csv: .*size \(64x64 there, now 412x412\)' \
+    "$FILTERATLAS" plan --weights "$WEIGHTS" --costs link.csv
 
 # A job that never drew
 mkdir idle; sed 's/^epochs = .*/epochs = 99/' atlas/job.txt >idle/job.txt

@@ -200,6 +200,12 @@ printf '#!/bin/sh\necho "JobId=77 TimeLimit=UNLIMITED EndTime=Unknown Deadline=N
 chmod +x bin/scontrol
 expect "--time-limit auto in a job without limit" 0 '' env -u SLURM_JOB_END_TIME PATH="$PWD/bin:$PATH" SLURM_JOB_ID=77 \
     OMPI_MCA_ess=singleton OMPI_MCA_ras=^slurm OMPI_MCA_plm=isolated "$FILTERATLAS" render --out unlimited -q "${JOB[@]}" --time-limit auto
+expect "--time-limit auto with an end that is no number" 2 '^filteratlas: --time-limit auto: .*give' \
+    env SLURM_JOB_END_TIME=nan "$FILTERATLAS" render --out auto "${JOB[@]}" --time-limit auto
+printf '#!/bin/sh\nexec sleep 20\n' >bin/scontrol
+expect "a scontrol that doesn't answer: a signal ends the wait" 75 '^filteratlas: SIGTERM: stopped' \
+    timeout --preserve-status 4 env -u SLURM_JOB_END_TIME PATH="$PWD/bin:$PATH" SLURM_JOB_ID=77 \
+    OMPI_MCA_ess=singleton OMPI_MCA_ras=^slurm OMPI_MCA_plm=isolated "$FILTERATLAS" render --out unlimited -q "${QUICK[@]}" --time-limit auto
 expect "another MPI's launcher: one line, of its first rank" 2 '^filteratlas: MPI sees 1 of 2 processes, .*; use the mpirun of Open MPI' \
     env PMI_RANK=0 PMI_SIZE=2 "$FILTERATLAS" render --out other "${JOB[@]}"
 expect "another MPI's launcher: no line of another" 2 '' env PMI_RANK=1 PMI_SIZE=2 "$FILTERATLAS" render --out other "${JOB[@]}"

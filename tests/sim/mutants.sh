@@ -9,6 +9,7 @@ seeds=${1:-3000}
 source=$HERE/src/cluster/coordinator.c
 mutant=build/tests/sim/mutant
 cd "$HERE" || exit 1
+mkdir -p "${mutant%/*}"
 
 # mutant WHAT PATTERN REPLACEMENT: the first line with PATTERN (fixed text) has REPLACEMENT instead.
 mutant() {

@@ -533,6 +533,42 @@ static void a_thread_that_cannot_start_says_why(void **state) {
         assert_int_equal(take_without_room(RLIMIT_NPROC, 0), 2);
 }
 
+/* The status of taking MANY locks where no more files may be open than so, softly and at all. */
+static _Noreturn void take_many(rlim_t soft, rlim_t hard) {
+    enum { MANY = 40 };
+    const struct rlimit limit = {soft, hard};
+    char text[MANY][16];
+    const char *names[MANY];
+    struct lock *lock;
+    struct error error;
+    for (int i = 0; i < MANY; i++) {
+        snprintf(text[i], sizeof text[i], "layer%d", i);
+        names[i] = text[i];
+    }
+    setrlimit(RLIMIT_NOFILE, &limit);
+    int status = take(names, MANY, &lock, &error);
+    if (!status)
+        lock_release(lock);
+    _exit(status ? (strstr(error.message, "ulimit -n") ? 1 : 2) : 0);
+}
+
+static void more_layers_than_files_may_be_open(void **state) {
+    (void)state;
+    static const struct {
+        rlim_t soft, hard;
+        int status;
+    } cases[] = {{30, 1000, 0}, {30, 30, 1}};
+    for (int i = 0; i < 2; i++) {
+        int status;
+        pid_t child = fork();
+        if (child == 0)
+            take_many(cases[i].soft, cases[i].hard);
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_true(WIFEXITED(status));
+        assert_int_equal(WEXITSTATUS(status), cases[i].status);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_thread_that_cannot_start_says_why), /* first: an ended thread leaves its stack to the next */
@@ -553,6 +589,7 @@ int main(void) {
         cmocka_unit_test(without_hard_links_locks_work_too),
         cmocka_unit_test(a_failing_disk_is_no_reason_to_do_without_links),
         cmocka_unit_test(what_stands_still_is_taken_over),
+        cmocka_unit_test(more_layers_than_files_may_be_open),
     };
     return cmocka_run_group_tests(tests, folder_enter, folder_leave);
 }

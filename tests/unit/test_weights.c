@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -437,6 +438,53 @@ static void hdf5_stays_silent(void **state) {
     assert_int_equal(info.st_size, 0);
 }
 
+/* --- Little memory ------------------------------------------------------------------------------------------------ */
+
+static void limit_memory(rlim_t bytes) {
+    const struct rlimit limit = {bytes, RLIM_INFINITY};
+    setrlimit(RLIMIT_AS, &limit);
+}
+
+/* Uses up what malloc has, then allows `room` more bytes. */
+static void leave_room(size_t room) {
+    long pages = 0;
+    FILE *statm = fopen("/proc/self/statm", "r");
+    if (!statm || fscanf(statm, "%ld", &pages) != 1)
+        _exit(2);
+    fclose(statm);
+    rlim_t used = (rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE);
+    limit_memory(used);
+    for (size_t size = 1 << 20; size >= 16; size /= 2)
+        while (malloc(size))
+            ;
+    limit_memory(used + room);
+}
+
+static _Noreturn void read_in_room(size_t room) {
+    struct weights weights;
+    struct error error;
+    leave_room(room);
+    int status = weights_read(demo, NULL, &weights, &error);
+    _exit(status && (status != STATUS_FAILURE || !strstr(error.message, "memory")));
+}
+
+/* libhdf5 and libcrypto would crash, or find fault with the file. */
+static void want_of_memory_is_told_as_such(void **state) {
+    (void)state;
+#ifdef __SANITIZE_ADDRESS__
+    skip(); /* its shadow memory lies beyond any limit */
+#endif
+    for (size_t room = 0; room < 40 << 20; room += room < 8 << 20 ? 256 << 10 : 8 << 20) {
+        int status;
+        pid_t child = fork();
+        if (child == 0)
+            read_in_room(room);
+        assert_int_equal(waitpid(child, &status, 0), child);
+        if (!WIFEXITED(status) || WEXITSTATUS(status))
+            fail_msg("with room for %zu bytes: status %#x", room, status);
+    }
+}
+
 /* --- SHA-256 ----------------------------------------------------------------------------------------------------- */
 
 static void sha256_gives_the_standard_digests(void **state) {
@@ -505,6 +553,7 @@ int main(void) {
         cmocka_unit_test(damaged_files_never_crash),
         cmocka_unit_test(a_file_without_permission_is_refused),
         cmocka_unit_test(hdf5_stays_silent),
+        cmocka_unit_test(want_of_memory_is_told_as_such),
         cmocka_unit_test(sha256_gives_the_standard_digests),
         cmocka_unit_test(sha256_of_a_file_is_that_of_its_bytes),
         cmocka_unit_test(sha256_refuses_what_it_cannot_read),

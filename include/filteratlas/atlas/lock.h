@@ -41,6 +41,9 @@ bool lock_is_lost(const struct lock *lock);
 /* Whether the store's file system had no hard links for one of the locks. NULL: false. */
 bool lock_is_linkless(const struct lock *lock);
 
+/* Whether there is a lock of that name: of a live process, or left by one that was killed. */
+bool lock_exists(const char *folder, const char *name);
+
 /* *held: whether a live process holds any lock of the store but those of `except` (a name), for a caller that keeps new
  * ones from being taken. Looks at locks of other machines for up to 20 s. */
 int lock_find_any(const char *folder, const char *except, const struct interrupt *interrupt, bool *held,

@@ -18,4 +18,8 @@ void picture_file_note_rescue(struct store_filter *filter, int attempt, bool lea
 int picture_file_encode(const uint8_t *rgb, int width, int height, const char *layer, const struct store_filter *filter,
                         const char *job_digest, const char *recipe, uint8_t **png, size_t *size, struct error *error);
 
+/* Whether the file at `path` says in its chunks that it is this filter's picture, of the job with this digest (NULL: of
+ * any). Looks at the file's beginning alone. */
+bool picture_file_is_of(const char *path, const char *layer, int filter, const char *job_digest);
+
 #endif

@@ -86,7 +86,8 @@ struct store_damage {
 int store_open(const char *folder, const struct store_entry *job, int entries, const struct lock_patience *patience,
                struct store *store, struct error *error);
 
-/* A store that is there already, whatever its job. STATUS_USAGE if the folder has no job.txt. */
+/* A store that is there already, whatever its job. STATUS_USAGE if the folder has no job.txt, or one that is not what
+ * it was when the pictures were drawn. */
 int store_open_existing(const char *folder, struct store *store, struct error *error);
 
 /* Makes this process the one writer of the layers, in a store from store_open: takes their locks, which the caller
@@ -138,6 +139,10 @@ void store_layer_free(struct store_layer *layer);
 /* The same without a look at the pictures, for a writer that has had them checked before it began. */
 int store_read_records(const struct store *store, const char *name, struct store_layer *layer,
                        struct store_damage *damage, struct error *error);
+
+/* Adds to *damage the pictures of this job that no record names, though nobody draws their layer and nobody was killed
+ * over it: their records are gone. Not in layers of whose records some are damaged. */
+void store_find_orphans(const struct store *store, struct store_damage *damage);
 
 /* "filters/block1_conv1/0001.png and 3 more", for a message. */
 void store_damage_describe(const struct store_damage *damage, struct text *text);

@@ -3,6 +3,7 @@
 #define FILTERATLAS_STOP_H
 
 #include "filteratlas/base/error.h"
+#include "filteratlas/base/interrupt.h"
 
 /* Catches SIGUSR1, SIGUSR2, SIGTERM and SIGINT from now on: what Slurm sends ahead of the limit and at it, what mpirun
  * passes on, and Ctrl-C. The handler notes the signal and does nothing else. */
@@ -27,8 +28,8 @@ struct stop_rules {
 int stop_error(const char *reason, struct error *error);
 
 /* When Slurm will end this job, in seconds of the system clock since 1970: SLURM_JOB_END_TIME, else what scontrol
- * says; INFINITY if the job has no limit, 0 if that isn't known or this is no Slurm job. May run a command: for rank 0,
- * at the start. */
-double stop_slurm_end(void);
+ * says within a minute; INFINITY if the job has no limit, 0 if that isn't known, this is no Slurm job, or *interrupt
+ * was asked and said so. May run a command: for rank 0, at the start. */
+double stop_slurm_end(const struct interrupt *interrupt);
 
 #endif
