@@ -1,8 +1,8 @@
 #include "filteratlas/app/app.h"
 
 #include "command.h"
-#include "filteratlas/atlas/png_file.h"
 #include "filteratlas/base/text.h"
+#include "filteratlas/image/png_file.h"
 #include "filteratlas/model/model_file.h"
 #include "filteratlas/net/gemm.h"
 #include "filteratlas/net/winograd.h"

@@ -1,7 +1,7 @@
 #include "legibility.h"
 
 #include "filteratlas/ascent/waves.h"
-#include "filteratlas/atlas/png_file.h"
+#include "filteratlas/image/png_file.h"
 #include "selection.h"
 
 #include <math.h>

@@ -1,6 +1,6 @@
 #include "command.h"
-#include "filteratlas/atlas/png_file.h"
 #include "filteratlas/base/clock.h"
+#include "filteratlas/image/png_file.h"
 #include "filteratlas/net/gemm.h"
 #include "network.h"
 #include "run.h"

@@ -1,7 +1,7 @@
 #include "filteratlas/atlas/hdf5_atlas.h"
 
 #include "example_tables.h"
-#include "filteratlas/atlas/png_file.h"
+#include "filteratlas/image/png_file.h"
 
 #include <errno.h>
 #include <hdf5.h>

@@ -1,8 +1,8 @@
 #include "filteratlas/atlas/mosaic.h"
 
 #include "filteratlas/atlas/order.h"
-#include "filteratlas/atlas/png_file.h"
 #include "filteratlas/atlas/strip.h"
+#include "filteratlas/image/png_file.h"
 
 #include <dirent.h>
 #include <math.h>

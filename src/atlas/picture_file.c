@@ -1,6 +1,6 @@
 #include "filteratlas/atlas/picture_file.h"
 
-#include "filteratlas/atlas/png_file.h"
+#include "filteratlas/image/png_file.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>

@@ -3,9 +3,9 @@
  *   make_atlas OUT SIZE DIVISOR PNG...   13 layers of 64, 64, 128 ... 512 filters, divided by DIVISOR, all live,
  * pictures of SIZE x SIZE pixels: the PNG files in turn, enlarged, turned and made noisy, so that no two are the same
  * and none compresses better than a drawn one */
-#include "filteratlas/atlas/png_file.h"
 #include "filteratlas/atlas/store.h"
 #include "filteratlas/base/checksum.h"
+#include "filteratlas/image/png_file.h"
 #include "filteratlas/image/resize.h"
 
 #include <math.h>

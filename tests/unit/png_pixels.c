@@ -4,8 +4,8 @@
  *   png_pixels --swap FILE...   the same, with red and blue exchanged
  *   png_pixels --values FILE    "WIDTH HEIGHT", then a line "R G B" for each pixel
  *   png_pixels --texts FILE...  "KEY=TEXT" of every tEXt chunk */
-#include "filteratlas/atlas/png_file.h"
 #include "filteratlas/base/text.h"
+#include "filteratlas/image/png_file.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -2,8 +2,8 @@
  * file back, preprocesses it as the job says, runs it forward, and compares. Exit status 1 if fewer than nine in ten
  * losses are within 2 %. */
 #include "filteratlas/ascent/ascent.h"
-#include "filteratlas/atlas/png_file.h"
 #include "filteratlas/atlas/store.h"
+#include "filteratlas/image/png_file.h"
 #include "filteratlas/model/weights.h"
 #include "filteratlas/net/gemm.h"
 

@@ -8,8 +8,8 @@
 #include <cmocka.h>
 
 #include "filteratlas/atlas/hdf5_atlas.h"
-#include "filteratlas/atlas/png_file.h"
 #include "filteratlas/base/text.h"
+#include "filteratlas/image/png_file.h"
 #include "folder.h"
 
 #include <hdf5.h>

@@ -1,6 +1,6 @@
 /* The share of fine grain: of pictures for which it is known. */
 #include "../../src/app/legibility.h"
-#include "filteratlas/atlas/png_file.h"
+#include "filteratlas/image/png_file.h"
 #include "filteratlas/net/gemm.h"
 #include "folder.h"
 

@@ -6,8 +6,8 @@
 
 #include <cmocka.h>
 
-#include "filteratlas/atlas/png_file.h"
 #include "filteratlas/base/text.h"
+#include "filteratlas/image/png_file.h"
 #include "filteratlas/page/page.h"
 #include "folder.h"
 #include "page/pyramid.h"

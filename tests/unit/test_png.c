@@ -7,8 +7,8 @@
 #include <cmocka.h>
 
 #include "filteratlas/atlas/mosaic.h"
-#include "filteratlas/atlas/png_file.h"
 #include "filteratlas/base/text.h"
+#include "filteratlas/image/png_file.h"
 #include "folder.h"
 
 #include <signal.h>

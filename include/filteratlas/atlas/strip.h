@@ -3,10 +3,10 @@
 #ifndef FILTERATLAS_STRIP_H
 #define FILTERATLAS_STRIP_H
 
-#include "filteratlas/atlas/png_file.h"
 #include "filteratlas/atlas/store.h"
 #include "filteratlas/base/error.h"
 #include "filteratlas/base/interrupt.h"
+#include "filteratlas/image/png_file.h"
 
 #include <stddef.h>
 #include <stdint.h>

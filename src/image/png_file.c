@@ -1,4 +1,4 @@
-#include "filteratlas/atlas/png_file.h"
+#include "filteratlas/image/png_file.h"
 
 #include <errno.h>
 #include <png.h>
