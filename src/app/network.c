@@ -6,11 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What stands behind a flattened map, often most of the file, is read only if it is asked for. All other layers than
- * convolutions are numbered with it. */
+/* A VGG's top is read only if it is asked for, or may be among what --costs names. All other layers than convolutions
+ * are numbered with it. */
 int network_read_selected(const struct options *options, const struct interrupt *interrupt, struct model *model,
                           struct selection *selection, bool *abandoned, struct error *error) {
-    for (bool with_top = false;; with_top = true) {
+    for (bool with_top = options->costs;; with_top = true) {
         int status = model_reader_read(options->weights, options->config, with_top, interrupt, model, abandoned, error);
         if (status)
             return status;

@@ -50,7 +50,7 @@ static int lock_layers(struct run *run, struct error *error) {
     const struct lock_patience patience = {.interrupt = &interrupt, .say = command_say};
     int status = store_begin(&run->store, names, count, &patience, &run->first.lock, error);
     free(names);
-    return status ? status : layer_list_write(&run->store, layers, error);
+    return status ? status : layer_list_write(&run->store, layers, &patience, error);
 }
 
 /* Pictures are looked at in the selected layers: the others' are another run's, as in an array job. */

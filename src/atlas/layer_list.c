@@ -31,18 +31,38 @@ static void format(const struct layers *layers, struct text *text) {
     }
 }
 
-int layer_list_write(const struct store *store, const struct layers *layers, struct error *error) {
-    char path[DURABLE_PATH_SIZE];
-    struct text wanted = {0}, found = {0};
+static bool is_there(const char *path, const struct text *wanted) {
+    struct text found = {0};
     struct error none;
+    bool there = !text_read_regular(path, &found, &none) && !strcmp(found.bytes, wanted->bytes);
+    text_free(&found);
+    return there;
+}
+
+/* Several runs may be at it, each with the locks of its own layers. */
+static int write_alone(const struct store *store, const char *path, const struct text *wanted,
+                       const struct lock_patience *patience, struct error *error) {
+    static const char *const names[] = {"layers.csv"};
+    struct lock_patience long_one = *patience;
+    struct lock *lock;
+    long_one.seconds = LOCK_LONG_SECONDS; /* who has it keeps it for moments */
+    int status = lock_take(store->folder, names, 1, &long_one, &lock, error);
+    if (!status && !is_there(path, wanted))
+        status = durable_write(path, wanted->bytes, wanted->size, error);
+    lock_release(lock);
+    return status;
+}
+
+int layer_list_write(const struct store *store, const struct layers *layers, const struct lock_patience *patience,
+                     struct error *error) {
+    char path[DURABLE_PATH_SIZE];
+    struct text wanted = {0};
     if (layers->vgg)
         return STATUS_OK;
     list_path(store, path);
     format(layers, &wanted);
-    bool there = !text_read_regular(path, &found, &none) && !strcmp(found.bytes, wanted.bytes);
-    int status = there ? STATUS_OK : durable_write(path, wanted.bytes, wanted.size, error);
+    int status = is_there(path, &wanted) ? STATUS_OK : write_alone(store, path, &wanted, patience, error);
     text_free(&wanted);
-    text_free(&found);
     return status;
 }
 
@@ -57,8 +77,8 @@ struct place {
 static int find_line(const char *list, const char *name) {
     size_t length = strlen(name);
     int number = 0;
-    for (const char *line = list; line; line = strchr(line, '\n'), number++) {
-        line += *line == '\n';
+    for (const char *line = strchr(list, '\n'); line; line = strchr(line, '\n'), number++) { /* behind the header */
+        line++;
         if (!strncmp(line, name, length) && line[length] == ',')
             return number;
     }

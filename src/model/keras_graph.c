@@ -255,7 +255,7 @@ static int append_input(struct keras_context *context, const struct keras_model 
     if (!keras_model_input(model, &graph->height, &graph->width, &node.channels))
         node.channels = find_kernel_channels(model);
     if (node.channels != 1 && node.channels != 3 && node.channels != 4)
-        return error_set(error, STATUS_USAGE, "%s: its input has %d channels; 1, 3 or 4 can be drawn", path,
+        return error_set(error, STATUS_USAGE, "%s: its input has %d channels; 1, 3 or 4 can be read", path,
                          node.channels);
     node.weights = node.bias = GRAPH_NOTHING;
     return graph_append(graph, &node, NULL, 0, error) < 0 ? error->status : STATUS_OK;

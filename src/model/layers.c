@@ -49,10 +49,11 @@ static void name_vgg(const struct vgg *net, const int *nodes, struct layers *lay
                 snprintf(layers->layer[l].name, sizeof layers->layer[l].name, "%s", net->layer[v].name);
 }
 
-static void name_others(struct layers *layers) {
+/* The usual ones first, so that their names do not depend on whether there are others. */
+static void name_others(struct layers *layers, bool usual) {
     for (int l = 0; l < layers->count; l++) {
         char name[LAYER_NAME_SIZE];
-        if (layers->layer[l].name[0])
+        if (layers->layer[l].name[0] || layers->layer[l].usual != usual)
             continue;
         choose_name(layers, layers->layer[l].own_name, name);
         strcpy(layers->layer[l].name, name);
@@ -91,7 +92,8 @@ int layers_make(const struct graph *graph, struct layers *layers, struct error *
         return error->status;
     if (layers->vgg)
         name_vgg(&net, nodes, layers);
-    name_others(layers);
+    name_others(layers, true);
+    name_others(layers, false);
     return STATUS_OK;
 }
 

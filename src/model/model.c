@@ -16,17 +16,10 @@ static int check(const char *path, const struct model *model, struct error *erro
     return STATUS_OK;
 }
 
-static int read_file(const char *path, const char *config, bool with_top, struct model_file *file,
-                     struct error *error) {
-    if (!with_top && !model_file_read(path, config, true, file, error))
-        return STATUS_OK;
-    return model_file_read(path, config, false, file, error);
-}
-
-int model_read(const char *path, const char *config, bool with_top, struct model *model, struct error *error) {
+static int read_once(const char *path, const char *config, bool with_top, struct model *model, struct error *error) {
     struct model_file file;
     *model = (struct model){.layers.count = 0};
-    if (read_file(path, config, with_top, &file, error))
+    if (model_file_read(path, config, !with_top, &file, error))
         return error->status;
     model->graph = file.graph;
     strcpy(model->layout, file.layout);
@@ -37,6 +30,19 @@ int model_read(const char *path, const char *config, bool with_top, struct model
         status = layers_make(&model->graph, &model->layers, error);
     if (!status)
         status = check(path, model, error);
+    if (status)
+        model_free(model);
+    return status;
+}
+
+/* Only a VGG may do without its top, most of its numbers: its layers are known by themselves. */
+int model_read(const char *path, const char *config, bool with_top, struct model *model, struct error *error) {
+    int status = read_once(path, config, with_top, model, error);
+    bool lacks = !status && !with_top && !model->layers.vgg && model->graph.left_out[0];
+    if (lacks || (status == STATUS_USAGE && !with_top)) { /* a dense network has nothing else */
+        model_free(model);
+        status = read_once(path, config, true, model, error);
+    }
     if (!status)
         status = model_file_digest(path, config, model->sha256, error);
     if (status)

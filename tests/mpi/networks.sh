@@ -3,6 +3,7 @@
 # shellcheck source=tests/harness.sh disable=SC1091
 . "$(dirname "$0")/../harness.sh"
 NETWORKS=$HERE/tests/data/networks
+runs=()
 cd "$TEMPORARY" || exit 1
 
 # render RANKS DIR OPTION...: quietly.
@@ -76,6 +77,21 @@ cp -r resnet1 stitched
 check "stitch makes the same mosaics again" "$FILTERATLAS" stitch --out stitched -q
 check "and nothing else" same stitched resnet1
 check "atlas.h5 has a group for each layer" "$FILTERATLAS" stitch --out stitched --hdf5 -q
+
+# Several runs at once, as in an array job: each writes layers.csv, of which there is one.
+for layer in conv1_conv conv2_block1_1_conv conv3_block1_1_conv conv4_block1_1_conv; do
+    "$FILTERATLAS" render --weights "$NETWORKS/resnet_like.h5" --out together -q "${FOURIER[@]}" --layers $layer &
+    runs+=($!)
+done
+ended() { local status=0; for run in "$@"; do wait "$run" || status=1; done; return $status; }
+check "four runs at once, of a layer each" ended "${runs[@]}"
+check "they leave one list of layers" diff together/layers.csv resnet1/layers.csv
+check "dense layers in an atlas" render 1 dense --weights "$NETWORKS/vgg_bn.h5" "${FOURIER[@]}" --size 32 --upscaling-factor 1 --layers 'block1_conv1,fc1,predictions'
+cp dense/layers.csv before.csv
+check "and then only convolutions" render 1 dense --weights "$NETWORKS/vgg_bn.h5" "${FOURIER[@]}" --size 32 --upscaling-factor 1 --layers 'block*'
+check "leave the list of layers as it was" diff dense/layers.csv before.csv
+check "plan --costs takes an atlas with dense layers" \
+    "$FILTERATLAS" plan --weights "$NETWORKS/vgg_bn.h5" "${FOURIER[@]}" --size 32 --upscaling-factor 1 --costs dense/losses.csv
 
 # Natural images ---------------------------------------------------------------------------------------------------------
 "$BUILD/tests/make_images" photos 12

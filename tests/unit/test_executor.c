@@ -137,7 +137,8 @@ static void a_picture_does_not_depend_on_its_company(void **state) {
         float *x = guarded_floats(3 * (size_t)shape[0] * shape[1] * shape[2]);
         random_map(x, 3 * (size_t)shape[0] * shape[1], shape[2], shape[2], 1);
         for (int l = i; l < model.layers.count; l += 3)
-            compare_company(&model.graph, &model.layers.layer[l], shape, x);
+            if (!graph_needs_size(&model.graph, model.graph.node[model.layers.layer[l].node].stage))
+                compare_company(&model.graph, &model.layers.layer[l], shape, x);
         guarded_free(x);
         model_free(&model);
     }

@@ -10,6 +10,7 @@
 #include "filteratlas/model/layers.h"
 #include "filteratlas/model/model.h"
 #include "graph_builder.h"
+#include "model_writer.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -270,22 +271,39 @@ static void read_model(const char *path, const char *config, bool with_top, stru
         fail_msg("%s", error.message);
 }
 
-/* Most of the numbers of old networks stand behind a flattened map: they are read when they are asked for. */
-static void the_top_is_read_when_it_is_asked_for(void **state) {
+/* A VGG in a file of its own, with a dense top of 5 units. */
+static void write_vgg(const char *path) {
+    const struct model_recipe recipe = {.top = true};
+    struct sample *sample = sample_make(&recipe);
+    char *config = sample_functional(sample, NULL, NULL);
+    model_file_id file = sample_create(path);
+    model_put_text(file, "/", "model_config", config);
+    model_put_listed(file, "/model_weights", sample, MODEL_FLOAT, 0);
+    sample_close(file);
+    free(config);
+    sample_free(sample);
+}
+
+/* Most of a VGG's numbers stand behind a flattened map: they are read when they are asked for. */
+static void a_vggs_top_is_read_when_it_is_asked_for(void **state) {
     (void)state;
+    char path[] = "/tmp/filteratlas-vgg.XXXXXX";
     struct model model, whole;
-    read_model(vgg_bn, NULL, false, &model);
-    read_model(vgg_bn, NULL, true, &whole);
-    assert_string_equal(model.layers.network, "vgg_bn");
-    assert_int_equal(layers_find(&model.layers, "fc1"), -1);
+    int id = mkstemp(path);
+    assert_true(id >= 0);
+    close(id);
+    write_vgg(path);
+    read_model(path, NULL, false, &model);
+    read_model(path, NULL, true, &whole);
+    assert_string_equal(model.layers.network, "VGG16");
+    assert_int_equal(layers_find(&model.layers, "dense"), -1);
     assert_string_equal(model.graph.left_out, "flatten (Flatten)");
     assert_string_equal(whole.graph.left_out, "");
-    int fc1 = layers_find(&whole.layers, "fc1"), predictions = layers_find(&whole.layers, "predictions");
-    assert_int_not_equal(fc1, -1);
-    assert_int_equal(whole.layers.layer[fc1].filters, 16);
-    assert_int_equal(whole.layers.layer[predictions].filters, 10);
-    assert_false(whole.layers.layer[predictions].usual);
-    assert_int_equal(whole.graph.value_count, model.graph.value_count + 4112 + 170);
+    int dense = layers_find(&whole.layers, "dense");
+    assert_int_not_equal(dense, -1);
+    assert_int_equal(whole.layers.layer[dense].filters, 5);
+    assert_false(whole.layers.layer[dense].usual);
+    assert_true(whole.graph.value_count > model.graph.value_count);
     assert_string_equal(whole.sha256, model.sha256);
     for (int l = 0; l < model.layers.count; l++) /* convolutions are counted first: their noise stays the same */
         if (model.layers.layer[l].usual) {
@@ -294,6 +312,22 @@ static void the_top_is_read_when_it_is_asked_for(void **state) {
                              model.graph.node[model.layers.layer[l].node].number);
         }
     model_free(&whole);
+    model_free(&model);
+    unlink(path);
+}
+
+/* Their layers, names and numbers do not depend on what is asked for. */
+static void other_networks_are_read_whole(void **state) {
+    (void)state;
+    struct model model;
+    read_model(vgg_bn, NULL, false, &model);
+    assert_string_equal(model.layers.network, "vgg_bn");
+    assert_string_equal(model.graph.left_out, "");
+    int fc1 = layers_find(&model.layers, "fc1"), predictions = layers_find(&model.layers, "predictions");
+    assert_int_not_equal(fc1, -1);
+    assert_int_equal(model.layers.layer[fc1].filters, 16);
+    assert_int_equal(model.layers.layer[predictions].filters, 10);
+    assert_false(model.layers.layer[predictions].usual);
     model_free(&model);
 }
 
@@ -342,7 +376,8 @@ int main(void) {
         cmocka_unit_test(dense_layers_are_usual_where_there_is_no_convolution),
         cmocka_unit_test(flattened_maps_are_no_layers),
         cmocka_unit_test(packing_keeps_what_nodes_have),
-        cmocka_unit_test(the_top_is_read_when_it_is_asked_for),
+        cmocka_unit_test(a_vggs_top_is_read_when_it_is_asked_for),
+        cmocka_unit_test(other_networks_are_read_whole),
         cmocka_unit_test(networks_of_dense_layers_are_read_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -569,7 +569,7 @@ static void layers_come_in_the_order_of_the_list(void **state) {
     struct error error;
     for (int i = 5; i >= 0; i--)
         commit(&store, wanted[i], 0, &filter, 1, NULL);
-    assert_int_equal(layer_list_write(&store, &layers, &error), 0);
+    assert_int_equal(layer_list_write(&store, &layers, &(struct lock_patience){0}, &error), 0);
     struct text text = {0};
     assert_int_equal(text_read("atlas/layers.csv", &text, &error), 0);
     assert_string_equal(text.bytes, list);

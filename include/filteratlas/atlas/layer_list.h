@@ -10,7 +10,9 @@
 #include "filteratlas/base/error.h"
 #include "filteratlas/model/layers.h"
 
-/* Writes it, durably, unless it is there or the network is a VGG. For rank 0 of a render. */
-int layer_list_write(const struct store *store, const struct layers *layers, struct error *error);
+/* Writes it, durably, unless it is there or the network is a VGG; waits for others that do so. For rank 0 of a render.
+ */
+int layer_list_write(const struct store *store, const struct layers *layers, const struct lock_patience *patience,
+                     struct error *error);
 
 #endif

@@ -17,11 +17,10 @@ struct model {
     char sha256[SHA256_HEX_SIZE]; /* model_file_digest */
 };
 
-/* Reads a file, with the description in the file `config` unless that is NULL. What reads a flattened map, in old
- * networks most of the numbers, is left out if not asked for `with_top` or, as in squeeze and excitation, needed by a
- * convolution; model->graph.left_out then names it. STATUS_USAGE says why a file can't be drawn: what model_file_read
- * can't use, a network without layers to draw, pictures of other than 1 or 3 channels. Release with model_free; after a
- * failure it holds nothing. */
+/* Reads a file, with the description in the file `config` unless that is NULL. Of a VGG what reads a flattened map,
+ * most of its numbers, is left out if it isn't asked for `with_top`; model->graph.left_out then names it. STATUS_USAGE
+ * says why a file can't be drawn: what model_file_read can't use, a network without layers to draw, pictures of other
+ * than 1 or 3 channels. Release with model_free; after a failure it holds nothing. */
 int model_read(const char *path, const char *config, bool with_top, struct model *model, struct error *error);
 void model_free(struct model *model);
 
