@@ -47,35 +47,47 @@ void examples_worker_free(struct examples_worker *worker) {
 
 /* Looking -------------------------------------------------------------------------------------------------------- */
 
-/* Makes an image the network's input; appends why it can't be one to the result. Returns whether it can. */
-static bool prepare(const struct examples_worker *worker, const char *path, float *x, struct text *result) {
+/* Reads an image into worker->rgb, and appends why it can't be used to the result, "" if it can. Any other failure is
+ * this rank's own, not the image's. */
+static int read_image(const struct examples_worker *worker, const char *path, bool *usable, struct text *result,
+                      struct error *error) {
     struct error why = {.message = ""};
+    int status = image_read(path, worker->shorter, worker->crop, worker->rgb, &why);
+    *usable = !status;
+    if (status && status != STATUS_USAGE)
+        return error_set(error, status, "%s: %s", path, why.message);
+    text_append_bytes(result, status ? why.message : "", status ? strlen(why.message) + 1 : 1);
+    return STATUS_OK;
+}
+
+/* What is in worker->rgb, as the network's input. */
+static void prepare(const struct examples_worker *worker, float *x) {
     size_t colours = COLOURS * pixels_of(worker);
-    bool usable = !image_read(path, worker->shorter, worker->crop, worker->rgb, &why);
-    text_append_bytes(result, usable ? "" : why.message, usable ? 1 : strlen(why.message) + 1);
-    if (!usable)
-        return false;
     for (size_t i = 0; i < colours; i++)
         worker->unit[i] = worker->rgb[i] / 255.0f;
     bool grey = channels_of(worker) == 1;
     preprocess_picture(worker->preprocess, worker->unit, pixels_of(worker), grey ? worker->coloured : x);
     if (grey)
         grey_picture(worker->coloured, pixels_of(worker), x);
-    return true;
 }
 
 static int look(struct examples_worker *worker, const char *next, const char *end, const struct interrupt *interrupt,
                 struct text *result, struct error *error) {
-    int images = 0, status = STATUS_OK;
+    size_t images = 0, values = channels_of(worker) * pixels_of(worker);
+    int status = STATUS_OK;
     for (; next < end && !status; next += strlen(next) + 1) {
-        images += prepare(worker, next, worker->x + (size_t)images * channels_of(worker) * pixels_of(worker), result);
-        status = interrupt_check(interrupt, error);
+        bool usable;
+        status = read_image(worker, next, &usable, result, error);
+        if (usable)
+            prepare(worker, worker->x + images++ * values);
+        if (!status)
+            status = interrupt_check(interrupt, error);
     }
     if (status || !images)
         return status;
-    if (!responses_measure(worker->responses, worker->x, images, worker->highest, interrupt))
+    if (!responses_measure(worker->responses, worker->x, (int)images, worker->highest, interrupt))
         return interrupt_check(interrupt, error);
-    text_append_bytes(result, worker->highest, (size_t)images * filters_of(worker) * sizeof *worker->highest);
+    text_append_bytes(result, worker->highest, images * filters_of(worker) * sizeof *worker->highest);
     return STATUS_OK;
 }
 
@@ -101,9 +113,8 @@ static int cut(struct examples_worker *worker, const char *next, const char *end
                struct text *result, struct error *error) {
     int parts, status = STATUS_OK;
     while (next < end && !status) {
-        struct error why = {.message = ""};
-        bool usable = !image_read(next, worker->shorter, worker->crop, worker->rgb, &why);
-        text_append_bytes(result, usable ? "" : why.message, usable ? 1 : strlen(why.message) + 1);
+        bool usable;
+        status = read_image(worker, next, &usable, result, error);
         next += strlen(next) + 1;
         memcpy(&parts, next, sizeof parts);
         next += sizeof parts;

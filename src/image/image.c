@@ -25,12 +25,12 @@ static int open_source(FILE *file, struct source *source, struct error *error) {
     size_t got = fread(head, 1, sizeof head, file);
     rewind(file);
     if (!got)
-        return error_set(error, STATUS_FAILURE, "it is empty");
+        return error_set(error, STATUS_USAGE, "it is empty");
     if (!memcmp(head, jpeg, sizeof jpeg))
         return jpeg_source_open(file, &source->jpeg, &source->facts, error);
     if (!memcmp(head, png, sizeof png))
         return png_source_open(file, &source->png, &source->facts, error);
-    return error_set(error, STATUS_FAILURE, "neither JPEG nor PNG");
+    return error_set(error, STATUS_USAGE, "neither JPEG nor PNG");
 }
 
 static int start(struct source *source, struct error *error) {
@@ -56,7 +56,7 @@ static int check_size(const struct image_facts *facts, struct error *error) {
     double most = whole ? IMAGE_MOST_WHOLE : IMAGE_MOST;
     if (pixels <= most)
         return STATUS_OK;
-    return error_set(error, STATUS_FAILURE, "%d x %d pixels are too many%s: at most %.0f million", facts->width,
+    return error_set(error, STATUS_USAGE, "%d x %d pixels are too many%s: at most %.0f million", facts->width,
                      facts->height, whole ? " for an image that is interlaced, progressive or turned" : "", most / 1e6);
 }
 
@@ -133,9 +133,10 @@ static FILE *open_regular(const char *path, struct error *error) {
     int descriptor = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     FILE *file = NULL;
     if (descriptor < 0 || fstat(descriptor, &found))
-        error_set(error, STATUS_FAILURE, "cannot be opened: %s", strerror(errno));
+        error_set(error, errno == EMFILE || errno == ENFILE || errno == ENOMEM ? STATUS_FAILURE : STATUS_USAGE,
+                  "cannot be opened: %s", strerror(errno));
     else if (!S_ISREG(found.st_mode))
-        error_set(error, STATUS_FAILURE, "not a regular file");
+        error_set(error, STATUS_USAGE, "not a regular file");
     else if (!(file = fdopen(descriptor, "rb")))
         error_memory(error, BUFSIZ, "reading an image");
     if (!file && descriptor >= 0)
@@ -147,7 +148,7 @@ int image_read(const char *path, int shorter, int crop, uint8_t *rgb, struct err
     struct source source = {0};
     FILE *file = open_regular(path, error);
     if (!file)
-        return STATUS_FAILURE;
+        return error->status;
     int status = open_source(file, &source, error);
     if (!status)
         status = read_source(&source, shorter, crop, rgb, error);

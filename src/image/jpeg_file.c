@@ -73,7 +73,7 @@ static void fail_on_warning(j_common_ptr jpeg, int level) {
 }
 
 static int cannot_read(const struct jpeg_source *source, struct error *error) {
-    return error_set(error, STATUS_FAILURE, "%s", source->failure.message);
+    return error_set(error, STATUS_USAGE, "%s", source->failure.message);
 }
 
 static int orientation_of(const struct jpeg_decompress_struct *jpeg) {
@@ -88,7 +88,7 @@ static int choose_colours(struct jpeg_source *source, struct error *error) {
     struct jpeg_decompress_struct *jpeg = &source->jpeg;
     bool four = jpeg->jpeg_color_space == JCS_CMYK || jpeg->jpeg_color_space == JCS_YCCK;
     if (jpeg->jpeg_color_space == JCS_UNKNOWN)
-        return error_set(error, STATUS_FAILURE, "%d colours that JPEG has no name for", jpeg->num_components);
+        return error_set(error, STATUS_USAGE, "%d colours that JPEG has no name for", jpeg->num_components);
     jpeg->out_color_space = four ? JCS_CMYK : JCS_RGB;
     if (four)
         source->cmyk = malloc((size_t)jpeg->image_width * 4);

@@ -32,7 +32,7 @@ static void ignore_warning(png_structp png, png_const_charp message) {
 }
 
 static int cannot_read(const struct png_source *source, struct error *error) {
-    return error_set(error, STATUS_FAILURE, "%s", source->message);
+    return error_set(error, STATUS_USAGE, "%s", source->message);
 }
 
 static int orientation_of(const struct png_source *source) {

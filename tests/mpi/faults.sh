@@ -90,8 +90,12 @@ while read -r call _; do
 done <calls.calls
 
 # missed DIR AT STATUS: the run did not come to such a call, since units that are committed together take fewer, or to none
-# that can fail, and so completed. The log has every call that there was.
-missed() { [ "$3" -eq 0 ] && ! tail -n "+$2" "$1.calls" | grep -qvE '^(unlink|fclose) ' && same "$1" && clean "$1"; }
+# that can fail, and so completed; a lock that could not be removed is the next run's to take over. The log has every call
+# that there was.
+missed() {
+    [ "$3" -eq 0 ] && ! tail -n "+$2" "$1.calls" | grep -qvE '^(unlink|fclose) ' && same "$1" &&
+        { clean "$1" || completes "$1" "${JOB[@]}"; }
+}
 
 # Crashes --------------------------------------------------------------------------------------------------------------
 crash() {

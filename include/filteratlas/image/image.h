@@ -15,8 +15,8 @@ enum { IMAGE_MOST_WHOLE = 1 << 26, IMAGE_MOST = 1 << 30 }; /* pixels */
 
 /* Reads a file: rgb [crop][crop][3]. With s and l the file's shorter and longer side, the longer one becomes
  * trunc(shorter * l / s), and the square begins floor((extent - crop) / 2) from the upper left; crop <= shorter.
- * A file that is no such image, or damaged in a way that can be seen, or too large: STATUS_FAILURE with a message that
- * says why, without the file's name. */
+ * A file that is no such image, or damaged in a way that can be seen, or too large: STATUS_USAGE with a message that
+ * says why, without the file's name. STATUS_FAILURE is this process's trouble: memory, too many open files. */
 int image_read(const char *path, int shorter, int crop, uint8_t *rgb, struct error *error);
 
 #endif
