@@ -116,7 +116,8 @@ static double measure_scale(struct trial *trial, int processes) {
     return trial->measured / trial->nominal;
 }
 
-/* [bytes] of a finished picture; its PNG file has hardly more, and stands in memory twice on its way to rank 0. */
+/* [bytes] of a finished picture; its PNG file has hardly more, and stands in memory where it was drawn and at rank 0.
+ */
 static double picture_bytes(const struct octaves *octaves) {
     return 3.0 * octaves->width[octaves->steps] * octaves->height[octaves->steps];
 }

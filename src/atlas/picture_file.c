@@ -15,7 +15,8 @@ void picture_file_note_rescue(struct store_filter *filter, int attempt, bool lea
 }
 
 int picture_file_encode(const uint8_t *rgb, int width, int height, const char *layer, const struct store_filter *filter,
-                        const char *job_digest, const char *recipe, uint8_t **png, size_t *size, struct error *error) {
+                        const char *job_digest, const char *recipe, uint8_t **bytes, size_t *size,
+                        struct error *error) {
     char index[16], loss[32];
     snprintf(index, sizeof index, "%d", filter->index);
     snprintf(loss, sizeof loss, "%.17g", filter->loss);
@@ -26,7 +27,7 @@ int picture_file_encode(const uint8_t *rgb, int width, int height, const char *l
         texts[count++] = (struct png_text){"rescue", filter->rescue};
     if (*recipe)
         texts[count++] = (struct png_text){"recipe", recipe};
-    return png_encode(rgb, width, height, texts, count, png, size, error);
+    return png_encode(rgb, width, height, texts, count, bytes, size, error);
 }
 
 /* A tEXt chunk stands in the file as it is: length, "tEXt", key, 0, text, and a checksum. */

@@ -5,12 +5,14 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
-struct report *report_make(enum event_kind kind, const struct unit *unit, int iterations, size_t size) {
-    struct report *report = calloc(1, sizeof *report + iterations * sizeof(float) + size);
-    if (!report)
-        return NULL;
+size_t report_room(int iterations) { return sizeof(struct report) + iterations * sizeof(float); }
+
+struct report *report_around(void *bytes, enum event_kind kind, const struct unit *unit, int iterations, size_t size) {
+    struct report *report = bytes;
+    memset(report, 0, report_room(iterations));
     report->kind = kind;
     if (unit)
         report->unit = *unit;
@@ -19,9 +21,12 @@ struct report *report_make(enum event_kind kind, const struct unit *unit, int it
     return report;
 }
 
-size_t report_size(const struct report *report) {
-    return sizeof *report + report->iterations * sizeof(float) + report->size;
+struct report *report_make(enum event_kind kind, const struct unit *unit, int iterations, size_t size) {
+    void *bytes = calloc(1, report_room(iterations) + size);
+    return bytes ? report_around(bytes, kind, unit, iterations, size) : NULL;
 }
+
+size_t report_size(const struct report *report) { return report_room(report->iterations) + report->size; }
 
 void report_free_all(struct report *first) {
     for (struct report *next; first; first = next) {

@@ -29,8 +29,15 @@ struct report {
     char body[];         /* float [iterations], then the bytes */
 };
 
+/* Bytes in front of what is behind the losses. */
+size_t report_room(int iterations);
+
 /* A report with room for its body; the caller frees it. NULL without memory. */
 struct report *report_make(enum event_kind kind, const struct unit *unit, int iterations, size_t size);
+
+/* Makes a report of memory from malloc whose first report_room bytes are free and where the `size` bytes stand behind
+ * them. */
+struct report *report_around(void *bytes, enum event_kind kind, const struct unit *unit, int iterations, size_t size);
 
 /* All of it, head and body. */
 size_t report_size(const struct report *report);

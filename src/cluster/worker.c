@@ -22,35 +22,36 @@ static struct store_filter describe(const struct drawing *drawing, const struct 
     return filter;
 }
 
+/* Appends the picture's PNG file to *bytes. */
 static int encode(const struct drawing *drawing, int layer, const struct ascent_result *result,
-                  const struct store_filter *filter, uint8_t **png, size_t *size, struct error *error) {
+                  const struct store_filter *filter, uint8_t **bytes, size_t *size, struct error *error) {
     const struct octaves *octaves = &drawing->job->octaves;
     /* the older recipe's pictures name none */
     const char *recipe = drawing->job->recipe == RECIPE_KERAS ? "" : recipe_name(drawing->job->recipe);
     return picture_file_encode(result->picture, octaves->width[octaves->steps], octaves->height[octaves->steps],
-                               drawing->layers->layer[layer].name, filter, drawing->job_digest, recipe, png, size,
+                               drawing->layers->layer[layer].name, filter, drawing->job_digest, recipe, bytes, size,
                                error);
 }
 
+/* The file is encoded where it will be sent from: a picture of 16,384 pixels takes 800 MB, once. */
 static int send_result(const struct drawing *drawing, const struct unit *unit, const struct ascent_result *result,
                        double seconds, struct link *link, struct error *error) {
-    uint8_t *png = NULL;
-    size_t size = 0;
     const struct store_filter filter = describe(drawing, result, seconds);
-    int status = filter.dead ? STATUS_OK : encode(drawing, unit->layer, result, &filter, &png, &size, error);
     int iterations = drawing->trace ? result->iterations : 0;
-    struct report *report = status ? NULL : report_make(EVENT_FILTER, unit, iterations, size);
-    if (!status && !report)
-        status = error_memory(error, (double)size, "sending a picture");
-    if (!status) {
-        report->filter = filter;
-        memcpy(report->body, result->trace, iterations * sizeof(float));
-        if (size)
-            memcpy(report->body + iterations * sizeof(float), png, size);
-        link_send(link, report);
+    size_t room = report_room(iterations), size = room;
+    uint8_t *bytes = malloc(room);
+    if (!bytes)
+        return error_memory(error, (double)room, "sending a picture");
+    int status = filter.dead ? STATUS_OK : encode(drawing, unit->layer, result, &filter, &bytes, &size, error);
+    if (status) {
+        free(bytes);
+        return status;
     }
-    free(png);
-    return status;
+    struct report *report = report_around(bytes, EVENT_FILTER, unit, iterations, size - room);
+    report->filter = filter;
+    memcpy(report->body, result->trace, iterations * sizeof(float));
+    link_send(link, report);
+    return STATUS_OK;
 }
 
 static int draw_unit(const struct drawing *drawing, const struct unit *unit, struct link *link, struct error *error) {

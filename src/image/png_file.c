@@ -53,7 +53,7 @@ struct buffer {
 static void append(png_structp png, png_bytep bytes, png_size_t size) {
     struct buffer *buffer = png_get_io_ptr(png);
     if (buffer->size + size > buffer->capacity) {
-        size_t capacity = 2 * (buffer->size + size);
+        size_t capacity = (buffer->size + size) / 4 * 5 + 4096;
         uint8_t *larger = realloc(buffer->bytes, capacity);
         if (!larger)
             png_error(png, "out of memory");
@@ -69,12 +69,12 @@ static void no_flush(png_structp png) { (void)png; }
 int png_encode(const uint8_t *rgb, int width, int height, const struct png_text *texts, int count, uint8_t **bytes,
                size_t *size, struct error *error) {
     struct failure failure;
-    struct buffer buffer = {0};
+    struct buffer buffer = {*bytes, *size, *size};
     png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &failure, fail, ignore_warning);
     png_infop info = png ? png_create_info_struct(png) : NULL;
     if (!info || setjmp(failure.place)) {
         png_destroy_write_struct(&png, &info);
-        free(buffer.bytes);
+        *bytes = buffer.bytes;
         return error_set(error, STATUS_FAILURE, "cannot encode a picture: %s",
                          info ? failure.message : "out of memory");
     }

@@ -52,7 +52,7 @@ static int make_picture(const struct source *source, int size, uint32_t seed, ui
 static int put_filter(const struct store *store, const char *layer, const struct source *source, int size,
                       struct store_filter *filter, struct error *error) {
     uint8_t *rgb = malloc((size_t)size * size * 3), *png = NULL;
-    size_t bytes;
+    size_t bytes = 0;
     uint32_t seed = checksum_crc32(layer, strlen(layer)) + 2654435761u * (uint32_t)filter->index;
     int status = make_picture(source, size, seed, rgb, error);
     if (!status)

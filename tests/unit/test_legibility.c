@@ -59,8 +59,8 @@ static struct store store_with(int width, int height, painter *paint) {
     struct store store;
     struct store_filter filter = {.index = 0};
     struct error error;
-    uint8_t *rgb = malloc((size_t)width * height * 3), *png;
-    size_t size;
+    uint8_t *rgb = malloc((size_t)width * height * 3), *png = NULL;
+    size_t size = 0;
     for (int i = 0; i < width * height * 3; i++)
         rgb[i] = (uint8_t)paint(i / 3 / width, i / 3 % width, i % 3);
     assert_int_equal(store_open("atlas", job, 1, NULL, &store, &error), STATUS_OK);

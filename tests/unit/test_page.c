@@ -93,8 +93,8 @@ static uint8_t pixel(int filter, int x, int y, int c) {
 }
 
 static void put_picture(const struct store *store, int width, int height, struct store_filter *filter) {
-    uint8_t *rgb = malloc((size_t)width * height * 3), *png;
-    size_t size;
+    uint8_t *rgb = malloc((size_t)width * height * 3), *png = NULL;
+    size_t size = 0;
     struct error error;
     for (int i = 0; i < width * height * 3; i++)
         rgb[i] = pixel(filter->index, i / 3 % width, i / 3 / width, i % 3);

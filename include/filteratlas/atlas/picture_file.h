@@ -14,9 +14,10 @@
 void picture_file_note_rescue(struct store_filter *filter, int attempt, bool leaked);
 
 /* rgb [height][width][3] -> the bytes of the PNG file of a live filter, with chunks Software, layer, filter, loss (17
- * digits), job and, where they aren't "", rescue and recipe. The same for the same input. The caller frees *png. */
+ * digits), job and, where they aren't "", rescue and recipe. The same for the same input. It stands behind the *size
+ * bytes that *bytes holds already, as png_encode has it. */
 int picture_file_encode(const uint8_t *rgb, int width, int height, const char *layer, const struct store_filter *filter,
-                        const char *job_digest, const char *recipe, uint8_t **png, size_t *size, struct error *error);
+                        const char *job_digest, const char *recipe, uint8_t **bytes, size_t *size, struct error *error);
 
 /* Whether the file at `path` says in its chunks that it is this filter's picture, of the job with this digest (NULL: of
  * any). Looks at the file's beginning alone. */

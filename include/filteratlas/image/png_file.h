@@ -13,7 +13,8 @@ struct png_text {
     const char *text;
 };
 
-/* rgb [height][width][3] -> a PNG file's bytes, the same for the same input. The caller frees *bytes. */
+/* rgb [height][width][3] -> a PNG file's bytes, the same for the same input, behind the *size that *bytes holds already
+ * (NULL and 0: none). The caller frees *bytes, after a failure too. */
 int png_encode(const uint8_t *rgb, int width, int height, const struct png_text *texts, int count, uint8_t **bytes,
                size_t *size, struct error *error);
 
