@@ -143,7 +143,7 @@ static int make_workshop(const struct model *model, const bool *chosen, const st
     size_t bytes = executor_table_bytes(w->executor);
     w->tables = huge_pages_allocate(bytes);
     status = w->tables ? executor_place(w->executor, w->tables, error) : error_memory(error, (double)bytes, "tables");
-    return status ? status : ascent_make_of_graph(w->executor, job, batch, &w->ascent, error);
+    return status ? status : ascent_make(w->executor, job, batch, &w->ascent, error);
 }
 
 static void workshop_free(struct workshop *w) {
