@@ -88,7 +88,7 @@ static int company_size(int ranks, double rank_bytes) {
 static int layer_before(const struct trial *trial, int layer) {
     do
         layer--;
-    while (layer >= 0 && !executor_draws(trial->executor, trial->layers->layer[layer].node));
+    while (layer >= 0 && !executor_has_layer(trial->executor, trial->layers->layer[layer].node));
     return layer;
 }
 
