@@ -40,7 +40,7 @@ KERNEL_OBJECTS := $(KERNEL_SETS:%=$(BUILD)/src/net/winograd_kernels_%.o)
 LOOP_OBJECTS := $(patsubst %,$(BUILD)/src/net/loops_%.o,$(filter-out neon bf16,$(KERNEL_SETS)))
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(KERNEL_OBJECTS) $(LOOP_OBJECTS) $(BUILD)/page_assets.o
 TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
-TEST_HELPERS := $(addprefix $(BUILD)/tests/unit/,weights_writer.o fixtures.o twin.o twin_network.o twin_graph.o graph_builder.o folder.o model_writer.o image_writer.o)
+TEST_HELPERS := $(addprefix $(BUILD)/tests/unit/,weights_writer.o fixtures.o twin.o twin_network.o twin_graph.o graph_builder.o filled.o folder.o model_writer.o image_writer.o)
 
 all: $(BUILD)/filteratlas
 
@@ -132,7 +132,11 @@ $(BUILD)/tests/png_pixels: $(BUILD)/tests/unit/png_pixels.o $(BUILD)/libserial.a
 	$(call say,LINK,$@)
 	$(Q)$(COMPILE) $(ALL_CFLAGS) -o $@ $^ $(LIBS)
 
-$(addprefix $(BUILD)/tests/,make_atlas page_time read_back mutate_models peak_memory): $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(BUILD)/libserial.a
+$(addprefix $(BUILD)/tests/,make_atlas page_time mutate_models peak_memory): $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(BUILD)/libserial.a
+	$(call say,LINK,$@)
+	$(Q)$(COMPILE) $(ALL_CFLAGS) -o $@ $^ $(LIBS)
+
+$(BUILD)/tests/read_back: $(BUILD)/tests/unit/read_back.o $(BUILD)/tests/unit/filled.o $(BUILD)/libserial.a
 	$(call say,LINK,$@)
 	$(Q)$(COMPILE) $(ALL_CFLAGS) -o $@ $^ $(LIBS)
 
@@ -164,7 +168,7 @@ tests: $(BUILD)/filteratlas $(TESTS) $(BUILD)/tests/make_weights $(BUILD)/tests/
 
 # oneDNN 2 has no pkg-config file.
 BENCH_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out %/write_live_weights.c %/resnet.c,$(wildcard tests/bench/*.c)))
-$(BUILD)/tests/bench/bench: $(BENCH_OBJECTS) $(BUILD)/tests/unit/weights_writer.o $(BUILD)/libserial.a
+$(BUILD)/tests/bench/bench: $(BENCH_OBJECTS) $(addprefix $(BUILD)/tests/unit/,weights_writer.o filled.o) $(BUILD)/libserial.a
 	$(call say,LINK,$@)
 	$(Q)$(COMPILE) $(ALL_CFLAGS) -o $@ $^ -ldnnl -lgomp $(LIBS)
 

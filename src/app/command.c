@@ -143,7 +143,7 @@ static int lock_files(const struct publication *p, const char *name, struct lock
 }
 
 /* Several ranks and commands may be at it: a lock of the layer's files, beside that of its pictures. */
-static int publish_layer(const struct publication *p, const char *name, struct text *line, struct error *error) {
+static int make_layer(const struct publication *p, const char *name, struct text *line, struct error *error) {
     char lock_name[STORE_NAME_SIZE + 8], mosaic[DURABLE_PATH_SIZE];
     struct lock *lock;
     struct store_layer layer;
@@ -165,7 +165,7 @@ int command_publish_layer(const struct store *store, const char *name, const str
                           const struct interrupt *interrupt, struct text *line, struct error *error) {
     struct store_damage damage = {0};
     const struct publication p = {store, options, interrupt, look, .damage = &damage};
-    int status = publish_layer(&p, name, line, error);
+    int status = make_layer(&p, name, line, error);
     store_damage_free(&damage);
     return status;
 }
@@ -220,7 +220,7 @@ static int read_and_write_tables(const struct publication *p, struct error *erro
     return status;
 }
 
-static int publish_tables(const struct publication *p, struct error *error) {
+static int make_tables(const struct publication *p, struct error *error) {
     struct lock *lock;
     int status = lock_files(p, "atlas", &lock, error);
     if (!status)
@@ -233,20 +233,20 @@ int command_publish_tables(const struct store *store, const struct options *opti
                            const struct interrupt *interrupt, struct error *error) {
     struct store_damage damage = {0};
     const struct publication p = {store, options, interrupt, look, .damage = &damage, .knows_selected = true};
-    int status = publish_tables(&p, error);
+    int status = make_tables(&p, error);
     if (!status && damage.count)
         command_say_damage(store->folder, &damage, "left out; run render for these layers to draw them again");
     store_damage_free(&damage);
     return status;
 }
 
-static int publish_selected(const struct publication *p, struct error *error) {
+static int make_selected(const struct publication *p, struct error *error) {
     struct store_names names;
     int status = store_layers(p->store, &names, error);
     for (int l = 0; l < names.count && !status; l++) {
         struct text line = {0};
         if (selection_list_matches(p->options->layers, names.name[l]))
-            status = publish_layer(p, names.name[l], &line, error);
+            status = make_layer(p, names.name[l], &line, error);
         if (line.size && !status && !p->options->quiet)
             fputs(line.bytes, stdout);
         fflush(stdout);
@@ -262,10 +262,10 @@ int command_publish(const struct store *store, const struct options *options, co
     struct store_damage first = {0}, damage = {0};
     struct text names = {0};
     struct publication p = {store, options, interrupt, .look = true, .anew = true, .damage = &first};
-    int status = publish_selected(&p, error);
+    int status = make_selected(&p, error);
     p.damage = &damage;
     if (!status)
-        status = publish_tables(&p, error);
+        status = make_tables(&p, error);
     store_find_orphans(store, &damage);
     store_damage_describe(&damage, &names);
     if (!status && damage.count)

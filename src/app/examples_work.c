@@ -27,11 +27,11 @@ static size_t channels_of(const struct examples_worker *worker) {
 int examples_worker_make(struct examples_worker *worker, struct error *error) {
     size_t colours = COLOURS * pixels_of(worker), values = channels_of(worker) * pixels_of(worker);
     worker->rgb = malloc(colours);
-    worker->unit = malloc(colours * sizeof *worker->unit);
+    worker->scaled = malloc(colours * sizeof *worker->scaled);
     worker->coloured = malloc(colours * sizeof *worker->coloured);
     worker->x = malloc(ACTIVATIONS_MOST_IMAGES * values * sizeof *worker->x);
     worker->highest = malloc(ACTIVATIONS_MOST_IMAGES * filters_of(worker) * sizeof *worker->highest);
-    bool there = worker->rgb && worker->unit && worker->coloured && worker->x && worker->highest;
+    bool there = worker->rgb && worker->scaled && worker->coloured && worker->x && worker->highest;
     return there ? STATUS_OK
                  : error_memory(error, ACTIVATIONS_MOST_IMAGES * (double)values * sizeof(float), "the images");
 }
@@ -39,7 +39,7 @@ int examples_worker_make(struct examples_worker *worker, struct error *error) {
 void examples_worker_free(struct examples_worker *worker) {
     responses_free(worker->responses);
     free(worker->rgb);
-    free(worker->unit);
+    free(worker->scaled);
     free(worker->coloured);
     free(worker->x);
     free(worker->highest);
@@ -64,9 +64,9 @@ static int read_image(const struct examples_worker *worker, const char *path, bo
 static void prepare(const struct examples_worker *worker, float *x) {
     size_t colours = COLOURS * pixels_of(worker);
     for (size_t i = 0; i < colours; i++)
-        worker->unit[i] = worker->rgb[i] / 255.0f;
+        worker->scaled[i] = worker->rgb[i] / 255.0f;
     bool grey = channels_of(worker) == 1;
-    preprocess_picture(worker->preprocess, worker->unit, pixels_of(worker), grey ? worker->coloured : x);
+    preprocess_picture(worker->preprocess, worker->scaled, pixels_of(worker), grey ? worker->coloured : x);
     if (grey)
         grey_picture(worker->coloured, pixels_of(worker), x);
 }

@@ -32,7 +32,7 @@ struct examples_worker {
     enum preprocess preprocess;
     struct responses *responses; /* of the chosen layers */
     uint8_t *rgb;                /* [crop][crop][3] */
-    float *unit, *coloured;      /* the same in [0, 1], and preprocessed */
+    float *scaled, *coloured;    /* the same in [0, 1], and preprocessed */
     float *x;                    /* [ACTIVATIONS_MOST_IMAGES][crop][crop][the network's channels] */
     struct activation *highest;  /* [ACTIVATIONS_MOST_IMAGES][filters] */
 };

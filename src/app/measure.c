@@ -88,7 +88,7 @@ static int company_size(int ranks, double rank_bytes) {
 static int layer_before(const struct trial *trial, int layer) {
     do
         layer--;
-    while (layer >= 0 && !executor_draws(trial->executor, trial->layers->layer[layer].node));
+    while (layer >= 0 && !executor_has_layer(trial->executor, trial->layers->layer[layer].node));
     return layer;
 }
 
@@ -144,7 +144,7 @@ static int make_workshop(const struct model *model, const bool *chosen, const st
     size_t bytes = executor_table_bytes(w->executor);
     w->tables = huge_pages_allocate(bytes);
     status = w->tables ? executor_place(w->executor, w->tables, error) : error_memory(error, (double)bytes, "tables");
-    return status ? status : ascent_make_of_graph(w->executor, job, batch, &w->ascent, error);
+    return status ? status : ascent_make(w->executor, job, batch, &w->ascent, error);
 }
 
 static void workshop_free(struct workshop *w) {

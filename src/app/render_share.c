@@ -123,7 +123,7 @@ int run_prepare_all(struct run *run, struct error *error) {
     shared_settle(&run->cluster, &run->shared);
     status = gemm_prepare(error);
     if (!status)
-        status = ascent_make_of_graph(run->executor, &run->job, together, &run->drawing.ascent, error);
+        status = ascent_make(run->executor, &run->job, together, &run->drawing.ascent, error);
     return cluster_agree(&run->cluster, status, error);
 }
 

@@ -2,14 +2,14 @@
 
 #include "filteratlas/base/clock.h"
 #include "recipe.h"
-#include "source.h"
 
 #include <fenv.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct ascent {
-    struct source source;
+    const struct executor *executor;
+    struct executor_memory *memory;
     const struct ascent_job *job;
     const struct recipe *recipe;
     struct canvas canvas;
@@ -72,7 +72,7 @@ static double bytes_of(const struct ascent_job *job, int batch) {
 }
 
 double ascent_bytes(const struct ascent *ascent) {
-    return bytes_of(ascent->job, ascent->batch) + source_bytes(&ascent->source);
+    return bytes_of(ascent->job, ascent->batch) + executor_memory_bytes(ascent->memory);
 }
 
 /* *floats [count], NULL for none; false without memory. */
@@ -94,31 +94,21 @@ static int make_arrays(struct ascent *a, struct error *error) {
     return enough ? STATUS_OK : error_memory(error, bytes_of(a->job, a->batch), "pictures");
 }
 
-static int make_ascent(struct source source, const struct ascent_job *job, int deepest, int batch,
-                       struct ascent **ascent, struct error *error) {
-    struct ascent *a = *ascent = calloc(1, sizeof *a);
-    if (!a)
-        return error_memory(error, sizeof *a, "the ascent");
-    *a = (struct ascent){.source = source, .job = job, .recipe = recipe_of(job), .canvas.job = job, .batch = batch};
-    int status = make_arrays(a, error);
-    if (!status)
-        status = a->recipe->parameterisation->make(&a->canvas, error);
-    return status ? status : source_make(&a->source, &job->octaves, deepest, batch, error);
-}
-
-int ascent_make(const struct network *network, const struct ascent_job *job, int deepest, int batch,
-                struct ascent **ascent, struct error *error) {
-    return make_ascent((struct source){.network = network}, job, deepest, batch, ascent, error);
-}
-
-int ascent_make_of_graph(const struct executor *executor, const struct ascent_job *job, int batch,
-                         struct ascent **ascent, struct error *error) {
+int ascent_make(const struct executor *executor, const struct ascent_job *job, int batch, struct ascent **ascent,
+                struct error *error) {
     *ascent = NULL;
     if (executor_channels(executor) != (job->grey ? 1 : 3))
         return error_set(error, STATUS_USAGE,
                          "the network: takes pictures of %d channels; networks of 1 or 3 can be drawn",
                          executor_channels(executor));
-    return make_ascent((struct source){.executor = executor}, job, 0, batch, ascent, error);
+    struct ascent *a = *ascent = calloc(1, sizeof *a);
+    if (!a)
+        return error_memory(error, sizeof *a, "the ascent");
+    *a = (struct ascent){.executor = executor, .job = job, .recipe = recipe_of(job), .canvas.job = job, .batch = batch};
+    int status = make_arrays(a, error);
+    if (!status)
+        status = a->recipe->parameterisation->make(&a->canvas, error);
+    return status ? status : executor_memory_make(executor, batch, &a->memory, error);
 }
 
 void ascent_free(struct ascent *ascent) {
@@ -126,7 +116,7 @@ void ascent_free(struct ascent *ascent) {
         return;
     float *const owned[] = {ascent->parameters, ascent->states,  ascent->rendered,           ascent->shown,
                             ascent->gradients,  ascent->between, ascent->parameter_gradient, ascent->traces};
-    source_free(&ascent->source);
+    executor_memory_free(ascent->memory);
     ascent->recipe->parameterisation->free(&ascent->canvas);
     for (size_t i = 0; i < sizeof owned / sizeof *owned; i++)
         free(owned[i]);
@@ -147,13 +137,14 @@ struct climber {
 static float *part(float *array, size_t floats, int place) { return array ? array + place * floats : NULL; }
 
 static struct climber climber_of(const struct ascent *a, int layer, int place, struct ascent_result *result) {
-    return (struct climber){.result = result,
-                            .noise = {a->job->seed, source_number(&a->source, layer), result->filter, result->attempt},
-                            .parameters = part(a->parameters, a->parameter_count, place),
-                            .state = part(a->states, a->recipe->optimiser->states * a->parameter_count, place),
-                            .rendered = part(a->rendered, a->picture_floats, place),
-                            .shown = part(a->shown, a->picture_floats, place),
-                            .gradient = part(a->gradients, a->picture_floats, place)};
+    return (struct climber){
+        .result = result,
+        .noise = {a->job->seed, executor_number(a->executor, layer), result->filter, result->attempt},
+        .parameters = part(a->parameters, a->parameter_count, place),
+        .state = part(a->states, a->recipe->optimiser->states * a->parameter_count, place),
+        .rendered = part(a->rendered, a->picture_floats, place),
+        .shown = part(a->shown, a->picture_floats, place),
+        .gradient = part(a->gradients, a->picture_floats, place)};
 }
 
 static void start(const struct ascent *a, int octave, struct climber *climber) {
@@ -266,8 +257,8 @@ static int gather(struct group *group, int octave, bool still, struct climber **
 static bool take_gradients(struct group *group, int octave, struct network_picture *pictures, int count) {
     struct ascent *a = group->ascent;
     const struct octaves *o = &a->job->octaves;
-    return source_gradients(&a->source, &a->job->objective, group->layer, o->height[octave], o->width[octave], pictures,
-                            count, group->interrupt);
+    return executor_gradients(a->executor, a->memory, &a->job->objective, group->layer, o->height[octave],
+                              o->width[octave], pictures, count, group->interrupt);
 }
 
 /* The same, with those marked as dead whose way through the network left the range of single precision. The processor
@@ -291,7 +282,7 @@ static bool look(struct group *group, int octave, struct climber **alive, struct
 static bool iterate(struct group *group, int octave) {
     struct network_picture pictures[ASCENT_MAX_BATCH];
     struct climber *alive[ASCENT_MAX_BATCH];
-    bool rectifies = source_rectifies(&group->ascent->source, group->layer);
+    bool rectifies = executor_rectifies(group->ascent->executor, group->layer);
     int n = gather(group, octave, false, alive, pictures);
     if (n && !look(group, octave, alive, pictures, n))
         return false;
@@ -389,7 +380,7 @@ double ascent_time(struct ascent *ascent, int layer, int octave, int count, bool
     iterate(&group, octave);
     double seconds = clock_now() - begin;
     *lives = false;
-    bool rectifies = source_rectifies(&ascent->source, layer);
+    bool rectifies = executor_rectifies(ascent->executor, layer);
     for (int i = 0; i < count; i++)
         *lives |= rectifies ? results[i].loss > 0 : !results[i].dead;
     return seconds;

@@ -111,7 +111,7 @@ int durable_sync_part(const char *path, struct error *error) {
     return status;
 }
 
-int durable_publish(const char *path, struct error *error) {
+int durable_rename(const char *path, struct error *error) {
     char part[DURABLE_PATH_SIZE];
     durable_part(path, part);
     return rename(part, path) ? failed("renamed into place", path, error) : STATUS_OK;
@@ -122,7 +122,7 @@ int durable_sync_folder(const char *folder, struct error *error) { return sync_f
 int durable_write(const char *path, const void *bytes, size_t size, struct error *error) {
     int status = durable_write_part(path, bytes, size, error);
     if (!status)
-        status = durable_publish(path, error);
+        status = durable_rename(path, error);
     return status ? status : durable_sync_above(path, error);
 }
 

@@ -132,7 +132,7 @@ int examples_write_part(const char *path, const void *bytes, size_t size, struct
         unlink(part);
         return status;
     }
-    return durable_publish(path, error);
+    return durable_rename(path, error);
 }
 
 enum { PART_NAME_SIZE = 32 };

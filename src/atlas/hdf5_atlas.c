@@ -366,10 +366,10 @@ static int write_part(struct atlas_file *file, const struct store *store, const 
     return status;
 }
 
-static int publish(const struct atlas_file *file, struct error *error) {
+static int rename_file(const struct atlas_file *file, struct error *error) {
     char part[DURABLE_PATH_SIZE];
     durable_part(file->path, part);
-    int status = durable_publish(file->path, error);
+    int status = durable_rename(file->path, error);
     if (status)
         unlink(part);
     return status;
@@ -394,6 +394,6 @@ int hdf5_atlas_write(const struct store *store, const struct store_layer *layers
     H5Eset_auto2(H5E_DEFAULT, report, report_data);
     free(file.picture);
     if (!status)
-        status = publish(&file, error);
+        status = rename_file(&file, error);
     return status ? status : durable_sync_folder(store->folder, error);
 }

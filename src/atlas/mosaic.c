@@ -1,6 +1,6 @@
 #include "filteratlas/atlas/mosaic.h"
 
-#include "filteratlas/atlas/order.h"
+#include "filteratlas/atlas/sort.h"
 #include "filteratlas/atlas/strip.h"
 #include "filteratlas/image/png_file.h"
 
@@ -114,7 +114,7 @@ bool mosaic_find(const struct store *store, const char *layer, char path[DURABLE
 int mosaic_write(const struct store *store, const struct store_layer *layer, const struct mosaic_options *options,
                  const struct interrupt *interrupt, struct mosaic *mosaic, struct error *error) {
     struct store_filter *filters;
-    int status = order_live(layer, options->by_index, &filters, &mosaic->live, error);
+    int status = sort_live(layer, options->by_index, &filters, &mosaic->live, error);
     if (status)
         return status;
     mosaic->grid = mosaic->live ? options->grid ? options->grid : (int)sqrt(mosaic->live) : 0;
@@ -128,7 +128,7 @@ int mosaic_write(const struct store *store, const struct store_layer *layer, con
         if (status)
             unlink(part);
         else
-            status = durable_publish(mosaic->path, error);
+            status = durable_rename(mosaic->path, error);
     }
     if (!status)
         remove_older(store, layer->name, mosaic->grid);

@@ -54,14 +54,14 @@ int store_put_picture(const struct store *store, const char *layer, struct store
     return status ? status : durable_write_part(path, png, size, error);
 }
 
-int store_publish_pictures(const struct store *store, const char *layer, const struct store_filter *filters, int count,
-                           struct error *error) {
+int store_rename_pictures(const struct store *store, const char *layer, const struct store_filter *filters, int count,
+                          struct error *error) {
     char path[DURABLE_PATH_SIZE];
     int status = make_layer_folders(store, layer, error);
     for (int i = 0; i < count && !status; i++)
         if (!filters[i].dead) {
             store_picture_path(store, layer, filters[i].index, path);
-            status = durable_publish(path, error);
+            status = durable_rename(path, error);
         }
     return status;
 }
@@ -85,7 +85,7 @@ int store_write_record(const struct store *store, const char *layer, int unit, c
         status = durable_write_part(place.path, record.bytes, record.size, error);
     }
     if (!status)
-        status = durable_publish(place.path, error);
+        status = durable_rename(place.path, error);
     text_free(&record);
     text_free(&lines);
     store_layer_free(&merged);
@@ -105,7 +105,7 @@ void store_remove_old_traces(const struct store *store, const char *layer, int u
 
 int store_commit_unit(const struct store *store, const char *layer, int unit, const struct store_filter *filters,
                       int count, const char *trace, struct error *error) {
-    int status = store_publish_pictures(store, layer, filters, count, error);
+    int status = store_rename_pictures(store, layer, filters, count, error);
     if (!status)
         status = store_sync_pictures(store, layer, error);
     if (!status)

@@ -179,8 +179,8 @@ static void name_pictures(struct committer *c, int u) {
     struct commit *commit = c->batch.commit[u];
     struct error error;
     int status = commit->status ? STATUS_OK
-                                : store_publish_pictures(c->store, layer_of(c, commit), c->batch.filter[u],
-                                                         count_pictures(commit), &error);
+                                : store_rename_pictures(c->store, layer_of(c, commit), c->batch.filter[u],
+                                                        count_pictures(commit), &error);
     if (status)
         fail(commit, status, &error);
 }

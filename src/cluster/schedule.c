@@ -139,12 +139,12 @@ static int by_cost(const void *a, const void *b, void *context) {
 
 /* Positions of all pieces, largest first. */
 static int *sorted_pieces(const struct schedule *schedule) {
-    int *order = malloc((schedule->pieces + 1) * sizeof *order);
-    for (int i = 0; order && i < schedule->pieces; i++)
-        order[i] = i;
-    if (order)
-        qsort_r(order, schedule->pieces, sizeof *order, by_cost, schedule->piece);
-    return order;
+    int *sorted = malloc((schedule->pieces + 1) * sizeof *sorted);
+    for (int i = 0; sorted && i < schedule->pieces; i++)
+        sorted[i] = i;
+    if (sorted)
+        qsort_r(sorted, schedule->pieces, sizeof *sorted, by_cost, schedule->piece);
+    return sorted;
 }
 
 static int slice_append(struct slice *slice, int piece, double cost) {
@@ -166,16 +166,16 @@ static struct slice *least_loaded(const struct schedule *schedule) {
 }
 
 static int fill_slices(struct schedule *schedule, struct error *error) {
-    int *order = sorted_pieces(schedule), status = STATUS_OK;
+    int *sorted = sorted_pieces(schedule), status = STATUS_OK;
     schedule->slice = calloc(schedule->ranks, sizeof *schedule->slice);
-    if (!schedule->slice || !order)
+    if (!schedule->slice || !sorted)
         status = error_memory(error, (double)schedule->ranks * sizeof *schedule->slice, "the slices");
     for (int i = 0; i < schedule->pieces && !status; i++) {
         struct slice *slice = i < schedule->ranks ? &schedule->slice[i] : least_loaded(schedule);
-        if (slice_append(slice, order[i], schedule->piece[order[i]].cost))
+        if (slice_append(slice, sorted[i], schedule->piece[sorted[i]].cost))
             status = error_memory(error, schedule->pieces * 4.0, "the slices");
     }
-    free(order);
+    free(sorted);
     return status;
 }
 

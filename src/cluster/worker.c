@@ -54,7 +54,8 @@ static int send_result(const struct drawing *drawing, const struct unit *unit, c
     return STATUS_OK;
 }
 
-static int draw_unit(const struct drawing *drawing, const struct unit *unit, struct link *link, struct error *error) {
+static int carry_out_draw(const struct drawing *drawing, const struct unit *unit, struct link *link,
+                          struct error *error) {
     int filters[ASCENT_MAX_BATCH], count = unit_filters(unit, drawing->batch, filters);
     struct ascent_result results[ASCENT_MAX_BATCH];
     const struct interrupt interrupt = {link_goes_on, link};
@@ -67,8 +68,8 @@ static int draw_unit(const struct drawing *drawing, const struct unit *unit, str
     return status;
 }
 
-static int publish_layer(const struct drawing *drawing, const struct unit *unit, struct link *link,
-                         struct error *error) {
+static int carry_out_publish(const struct drawing *drawing, const struct unit *unit, struct link *link,
+                             struct error *error) {
     const struct interrupt interrupt = {link_goes_on, link};
     const char *layer = drawing->layers->layer[unit->layer].name;
     struct text line = {0};
@@ -84,8 +85,8 @@ static int publish_layer(const struct drawing *drawing, const struct unit *unit,
     return status;
 }
 
-static int publish_tables(const struct drawing *drawing, const struct unit *unit, struct link *link,
-                          struct error *error) {
+static int carry_out_tables(const struct drawing *drawing, const struct unit *unit, struct link *link,
+                            struct error *error) {
     (void)unit;
     const struct interrupt interrupt = {link_goes_on, link};
     int status = drawing->publish_tables(drawing->context, &interrupt, error);
@@ -105,7 +106,7 @@ static void ask(struct link *link, double seconds_per_cost, double waited) {
 
 void worker_run(const struct drawing *drawing, struct link *link) {
     static int (*const carry_out[])(const struct drawing *, const struct unit *, struct link *, struct error *) = {
-        [ORDER_DRAW] = draw_unit, [ORDER_PUBLISH] = publish_layer, [ORDER_TABLES] = publish_tables};
+        [ORDER_DRAW] = carry_out_draw, [ORDER_PUBLISH] = carry_out_publish, [ORDER_TABLES] = carry_out_tables};
     const struct interrupt interrupt = {link_goes_on, link};
     double speed = drawing->measure ? drawing->measure(drawing->context, &interrupt) : 0, waited = 0;
     struct error error;

@@ -1,17 +1,13 @@
 #include "png_source.h"
 
 #include "exif.h"
+#include "png_failure.h"
 
-#include <png.h>
-#include <setjmp.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { MESSAGE_SIZE = 160 };
-
 struct png_source {
-    jmp_buf place; /* libpng reports an error by a long jump */
-    char message[MESSAGE_SIZE];
+    struct png_failure failure;
     png_structp png;
     png_infop info;
     int width, height, channels; /* 3, or 4 with transparency */
@@ -20,19 +16,8 @@ struct png_source {
     int next;        /* row */
 };
 
-static void fail(png_structp png, png_const_charp message) {
-    struct png_source *source = png_get_error_ptr(png);
-    snprintf(source->message, sizeof source->message, "%s", message);
-    longjmp(source->place, 1);
-}
-
-static void ignore_warning(png_structp png, png_const_charp message) {
-    (void)png;
-    (void)message;
-}
-
 static int cannot_read(const struct png_source *source, struct error *error) {
-    return error_set(error, STATUS_USAGE, "%s", source->message);
+    return error_set(error, STATUS_USAGE, "%s", source->failure.message);
 }
 
 static int orientation_of(const struct png_source *source) {
@@ -58,11 +43,10 @@ int png_source_open(FILE *file, struct png_source **source, struct image_facts *
     struct png_source *s = *source = calloc(1, sizeof *s);
     if (!s)
         return error_memory(error, sizeof *s, "reading an image");
-    s->png = png_create_read_struct(PNG_LIBPNG_VER_STRING, s, fail, ignore_warning);
-    s->info = s->png ? png_create_info_struct(s->png) : NULL;
+    s->png = png_failure_make_reader(&s->failure, &s->info);
     if (!s->info)
         return error_memory(error, 1e6, "reading an image");
-    if (setjmp(s->place))
+    if (setjmp(s->failure.place))
         return cannot_read(s, error);
     png_init_io(s->png, file);
     png_read_info(s->png, s->info);
@@ -79,7 +63,7 @@ int png_source_start(struct png_source *source, struct error *error) {
     source->pixels = malloc(row * rows);
     if (!source->pixels)
         return error_memory(error, (double)row * rows, "reading an image");
-    if (setjmp(source->place))
+    if (setjmp(source->failure.place))
         return cannot_read(source, error);
     enum { PASSES = 7 }; /* of which each adds to what the earlier ones left in a row */
     for (int pass = 0; source->interlaced && pass < PASSES; pass++)
@@ -97,7 +81,7 @@ static void on_white(const uint8_t *rgba, int width, uint8_t *rgb) {
 }
 
 static int decode_row(struct png_source *source, uint8_t *pixels, struct error *error) {
-    if (setjmp(source->place))
+    if (setjmp(source->failure.place))
         return cannot_read(source, error);
     png_read_row(source->png, pixels, NULL);
     return STATUS_OK;
@@ -117,7 +101,7 @@ int png_source_row(struct png_source *source, uint8_t *row, struct error *error)
 }
 
 int png_source_finish(struct png_source *source, struct error *error) {
-    if (setjmp(source->place))
+    if (setjmp(source->failure.place))
         return cannot_read(source, error);
     png_read_end(source->png, NULL);
     return STATUS_OK;

@@ -5,7 +5,7 @@
 
 enum { CHANNELS = 3, PRECISION = 22 }; /* fractional bits of a coefficient */
 
-/* For each output position along one axis the input positions it draws on and their weights. */
+/* For each output position along one axis the input positions it is made of and their weights. */
 struct taps {
     int most;     /* coefficients kept per output position */
     int *first;   /* [out] first input position */
@@ -76,7 +76,7 @@ static uint8_t weighted(const uint8_t *input, size_t stride, const int *weights,
 struct resize {
     struct resize_window window;
     struct taps horizontal, vertical;
-    int first, rows;  /* of the input that the window draws on */
+    int first, rows;  /* of the input that the window is made of */
     uint8_t *between; /* [rows][window.width][3] */
 };
 

@@ -8,9 +8,9 @@ enum { MAX_TENSOR_DEPTH = 8 };
 /* While one model is read. */
 struct reading {
     struct keras_model *model;
-    int *order; /* [layers] by name, for searches */
-    int depth;  /* models above this one */
-    int *total; /* layers of all models */
+    int *by_name; /* [layers], sorted for searches */
+    int depth;    /* models above this one */
+    int *total;   /* layers of all models */
 };
 
 static int read_model(const struct document *entry, int depth, int *total, bool trains, struct keras_model **model,
@@ -55,24 +55,24 @@ static int compare_names(const void *a, const void *b, void *context) {
 
 static int sort_names(struct reading *reading, struct error *error) {
     struct keras_model *model = reading->model;
-    reading->order = malloc((model->layers + 1) * sizeof *reading->order);
-    if (!reading->order)
-        return error_memory(error, (double)model->layers * sizeof *reading->order, "the model's description");
+    reading->by_name = malloc((model->layers + 1) * sizeof *reading->by_name);
+    if (!reading->by_name)
+        return error_memory(error, (double)model->layers * sizeof *reading->by_name, "the model's description");
     for (int l = 0; l < model->layers; l++)
-        reading->order[l] = l;
-    qsort_r(reading->order, model->layers, sizeof *reading->order, compare_names, model);
+        reading->by_name[l] = l;
+    qsort_r(reading->by_name, model->layers, sizeof *reading->by_name, compare_names, model);
     for (int l = 1; l < model->layers; l++)
-        if (!compare_names(&reading->order[l - 1], &reading->order[l], model))
-            return refuse(error, "its description has two layers of the name", model->layer[reading->order[l]].name);
+        if (!compare_names(&reading->by_name[l - 1], &reading->by_name[l], model))
+            return refuse(error, "its description has two layers of the name", model->layer[reading->by_name[l]].name);
     return STATUS_OK;
 }
 
 static int find_layer(const struct reading *reading, const char *name) {
     int low = 0, high = reading->model->layers - 1;
     while (low <= high) {
-        int middle = (low + high) / 2, order = strcmp(name, reading->model->layer[reading->order[middle]].name);
+        int middle = (low + high) / 2, order = strcmp(name, reading->model->layer[reading->by_name[middle]].name);
         if (!order)
-            return reading->order[middle];
+            return reading->by_name[middle];
         if (order < 0)
             high = middle - 1;
         else
@@ -283,7 +283,7 @@ static int read_model(const struct document *entry, int depth, int *total, bool 
         return error_memory(error, sizeof **model, "the model's description");
     struct reading reading = {.model = *model, .depth = depth, .total = total};
     int status = fill_model(&reading, entry, trains, error);
-    free(reading.order);
+    free(reading.by_name);
     return status;
 }
 

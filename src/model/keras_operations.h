@@ -19,7 +19,7 @@ struct keras_context {
     bool tensorflow;     /* the file says they are not */
     bool channels_first; /* axis 1 is the channels' */
     bool without_top;    /* what reads a flattened map is left out */
-    bool prefers_turned; /* where a kernel's shape fits both orders it is [out][in][rows][columns] */
+    bool prefers_turned; /* where a kernel's shape fits both ways it is [out][in][rows][columns] */
     bool turned;         /* a kernel was stored [out][in][rows][columns] */
     bool bfloat16;       /* a kernel's numbers are */
     int bits;            /* of a number of the first kernel, 0 before it */

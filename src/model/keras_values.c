@@ -114,11 +114,11 @@ static void flip(const int shape[4], float *kernel) {
 }
 
 /* A kernel of four dimensions, or a dense layer's of two. */
-static bool has_shape(const struct hdf5_array *array, const int *order, const struct keras_kernel *kernel) {
+static bool has_shape(const struct hdf5_array *array, const int *axes, const struct keras_kernel *kernel) {
     if (array->rank != kernel->rank)
         return false;
     for (int i = 0; i < kernel->rank; i++)
-        if (array->extent[i] != (size_t)kernel->shape[order[i]])
+        if (array->extent[i] != (size_t)kernel->shape[axes[i]])
             return false;
     return true;
 }
@@ -156,8 +156,8 @@ static int read_turned(const struct keras_context *context, const struct keras_l
 }
 
 /* Whether the kernel lies turned; KERAS_FAILED if it has neither shape. */
-static int find_order(const struct keras_context *context, const struct keras_layer *layer,
-                      const struct keras_kernel *kernel, const struct hdf5_array *array, struct error *error) {
+static int find_axes(const struct keras_context *context, const struct keras_layer *layer,
+                     const struct keras_kernel *kernel, const struct hdf5_array *array, struct error *error) {
     static const int tensorflow[] = {0, 1, 2, 3}, theano[] = {3, 2, 0, 1};
     const char *ordering = document_text(document_get(layer->config, "dim_ordering"));
     bool straight = has_shape(array, tensorflow, kernel),
@@ -185,7 +185,7 @@ int keras_kernel_read(struct keras_context *context, const struct keras_layer *l
     size_t count = 1, biases = kernel->biases && keras_weight_find(layer, "bias") ? kernel->biases : 0;
     for (int i = 0; i < kernel->rank; i++)
         count *= kernel->shape[i];
-    int turned = weight && weight->path[0] ? find_order(context, layer, kernel, &weight->array, error) : 0;
+    int turned = weight && weight->path[0] ? find_axes(context, layer, kernel, &weight->array, error) : 0;
     if (turned < 0)
         return error->status;
     node->weights = keras_reserve(context, layer, count + biases, error);
@@ -219,8 +219,8 @@ int keras_check_finite(const char *file, const char *name, size_t bits, const fl
 }
 
 void keras_describe_layout(const struct keras_context *context, const char *layout, char *text, size_t size) {
-    const char *order = context->turned ? "OIHW" : "HWIO";
+    const char *axes = context->turned ? "OIHW" : "HWIO";
     bool flipped = context->theano || (context->turned && !context->tensorflow);
-    snprintf(text, size, "%s, kernels %s%s, %s%d", layout, order, flipped ? " (Theano's, flipped)" : "",
+    snprintf(text, size, "%s, kernels %s%s, %s%d", layout, axes, flipped ? " (Theano's, flipped)" : "",
              context->bfloat16 ? "bfloat" : "float", context->bits);
 }

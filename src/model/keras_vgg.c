@@ -278,36 +278,36 @@ static int check_others(const struct chain *chain, struct error *error) {
 /* --- Shapes ------------------------------------------------------------------------------------------------------ */
 
 /* Where the four extents of a kernel stand in its shape. */
-struct order {
+struct axes {
     int rows, columns, in, out;
 };
-static const struct order tensorflow = {0, 1, 2, 3}, theano = {2, 3, 1, 0};
+static const struct axes tensorflow = {0, 1, 2, 3}, theano = {2, 3, 1, 0};
 
-/* How many of the first layers have 3x3 kernels that chain from 3 channels, if stored in this order. */
-static int count_fitting(const struct chain *chain, const struct order *order) {
+/* How many of the first layers have 3x3 kernels that chain from 3 channels, if stored so. */
+static int count_fitting(const struct chain *chain, const struct axes *axes) {
     size_t channels = VGG_INPUT_CHANNELS;
     for (int l = 0; l < chain->count; l++) {
         const size_t *shape = item_of(chain, l)->kernel_array.extent;
-        if (shape[order->rows] != 3 || shape[order->columns] != 3 || shape[order->in] != channels)
+        if (shape[axes->rows] != 3 || shape[axes->columns] != 3 || shape[axes->in] != channels)
             return l;
-        channels = shape[order->out];
+        channels = shape[axes->out];
     }
     return chain->count;
 }
 
-static int check_layer(const char *path, const struct vgg_item *item, const struct order *order, size_t channels,
+static int check_layer(const char *path, const struct vgg_item *item, const struct axes *axes, size_t channels,
                        struct error *error) {
-    const size_t *s = item->kernel_array.extent, out = s[order->out];
-    if (s[order->rows] != 3 || s[order->columns] != 3)
+    const size_t *s = item->kernel_array.extent, out = s[axes->out];
+    if (s[axes->rows] != 3 || s[axes->columns] != 3)
         return error_set(
             error, STATUS_USAGE,
             "%s: %s's kernel is of shape %zux%zux%zux%zu, not 3x3; give the weights of a VGG network, or of "
             "another with its description (model.save, --config)",
             path, item->name, s[0], s[1], s[2], s[3]);
-    if (s[order->in] != channels)
+    if (s[axes->in] != channels)
         return error_set(error, STATUS_USAGE,
                          "%s: %s takes %zu channels but gets %zu, as a VGG network on RGB input has them; " GIVE_MODEL,
-                         path, item->name, s[order->in], channels);
+                         path, item->name, s[axes->in], channels);
     if (out < 1 || out > VGG_MAX_CHANNELS)
         return error_set(error, STATUS_USAGE, "%s: %s has %zu output channels; 1 to %d can be used", path, item->name,
                          out, VGG_MAX_CHANNELS);
@@ -320,12 +320,12 @@ static int check_layer(const char *path, const struct vgg_item *item, const stru
     return STATUS_OK;
 }
 
-static int check_layers(const struct chain *chain, const struct order *order, struct error *error) {
+static int check_layers(const struct chain *chain, const struct axes *axes, struct error *error) {
     size_t channels = VGG_INPUT_CHANNELS;
     for (int l = 0; l < chain->count; l++) {
-        if (check_layer(chain->path, item_of(chain, l), order, channels, error))
+        if (check_layer(chain->path, item_of(chain, l), axes, channels, error))
             return error->status;
-        channels = item_of(chain, l)->kernel_array.extent[order->out];
+        channels = item_of(chain, l)->kernel_array.extent[axes->out];
     }
     return STATUS_OK;
 }
@@ -333,7 +333,7 @@ static int check_layers(const struct chain *chain, const struct order *order, st
 /* --- The network ------------------------------------------------------------------------------------------------- */
 
 /* Makes the network that the list describes, or says what is wrong with it. */
-static int make_network(struct chain *chain, const struct order **order, struct vgg *net, struct error *error) {
+static int make_network(struct chain *chain, const struct axes **axes, struct vgg *net, struct error *error) {
     int widths[VGG_MAX_LAYERS] = {0};
     struct error why;
     if (chain->named && check_names(chain, error))
@@ -342,12 +342,12 @@ static int make_network(struct chain *chain, const struct order **order, struct 
         cut_top(chain);
     if (vgg_make(chain->count, widths, net, &why))
         return error_set(error, why.status, "%s: %s; give the weights of one of these", chain->path, why.message);
-    *order = count_fitting(chain, &theano) > count_fitting(chain, &tensorflow) ? &theano : &tensorflow;
+    *axes = count_fitting(chain, &theano) > count_fitting(chain, &tensorflow) ? &theano : &tensorflow;
     if ((chain->named && check_positions(chain, net, error)) || check_others(chain, error) ||
-        check_layers(chain, *order, error) || check_blocks(chain, net, error))
+        check_layers(chain, *axes, error) || check_blocks(chain, net, error))
         return error->status;
     for (int l = 0; l < chain->count; l++)
-        widths[l] = (int)item_of(chain, l)->kernel_array.extent[(*order)->out];
+        widths[l] = (int)item_of(chain, l)->kernel_array.extent[(*axes)->out];
     return vgg_make(chain->count, widths, net, error);
 }
 
@@ -408,14 +408,14 @@ static int fill_graph(struct keras_context *context, const struct chain *chain, 
 
 static int read_chain(struct chain *chain, const char *backend, struct model_file *result, struct error *error) {
     struct vgg net;
-    const struct order *order = &tensorflow;
-    if (find_chain(chain, error) || make_network(chain, &order, &net, error))
+    const struct axes *axes = &tensorflow;
+    if (find_chain(chain, error) || make_network(chain, &axes, &net, error))
         return error->status;
     struct keras_context context = {.file = chain->list->file,
                                     .graph = &result->graph,
                                     .theano = !strcmp(backend, "theano"),
                                     .tensorflow = !strcmp(backend, "tensorflow"),
-                                    .prefers_turned = order == &theano};
+                                    .prefers_turned = axes == &theano};
     if (fill_graph(&context, chain, &net, error))
         return error->status;
     keras_describe_layout(&context, chain->list->layout, result->layout, sizeof result->layout);

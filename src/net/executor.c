@@ -61,24 +61,24 @@ void executor_free(struct executor *e) {
 
 const struct graph *executor_graph(const struct executor *e) { return e->graph; }
 
-bool executor_draws(const struct executor *e, int layer) {
+bool executor_has_layer(const struct executor *e, int layer) {
     int of_vgg = vgg_part_layer(&e->vgg, layer);
     return of_vgg >= 0 ? of_vgg <= e->vgg.deepest : e->layers[layer];
 }
 
 /* --- Its memory */
 
-/* The largest of all plans. */
+/* The largest of all placements. */
 static void measure(const struct executor *e, struct executor_memory *m) {
     if (e->forward) {
-        plan_forward(e, &m->plan);
-        m->bytes = m->plan.bytes;
+        placement_of_forward(e, &m->placement);
+        m->bytes = m->placement.bytes;
         return;
     }
     for (int layer = 0; layer < e->graph->nodes; layer++)
         for (int octave = 0; octave < e->octaves.steps && e->layers[layer]; octave++) {
-            plan_layer(e, layer, octave, m->pictures, &m->plan);
-            m->bytes = m->plan.bytes > m->bytes ? m->plan.bytes : m->bytes;
+            placement_of_layer(e, layer, octave, m->pictures, &m->placement);
+            m->bytes = m->placement.bytes > m->bytes ? m->placement.bytes : m->bytes;
         }
 }
 
@@ -88,7 +88,7 @@ int executor_memory_make(const struct executor *e, int pictures, struct executor
         return error_memory(error, sizeof *m, "activations");
     m->pictures = pictures;
     m->layer = -1;
-    int status = plan_make(e, &m->plan, error);
+    int status = placement_make(e, &m->placement, error);
     if (status)
         return status;
     measure(e, m);
@@ -103,7 +103,7 @@ int executor_memory_make(const struct executor *e, int pictures, struct executor
 void executor_memory_free(struct executor_memory *m) {
     if (!m)
         return;
-    plan_free(&m->plan);
+    placement_free(&m->placement);
     network_memory_free(&m->vgg);
     free(m->arena);
     free(m);

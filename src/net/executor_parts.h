@@ -17,7 +17,7 @@ struct step {
     bool has_tables; /* it has, or will have, all channels computed */
 };
 
-/* The convolutions of a VGG, which struct network draws. */
+/* The convolutions of a VGG, which struct network computes. */
 struct vgg_part {
     struct weights weights; /* its layers 0: the graph is none */
     bool borrows;           /* their values are the graph's */
@@ -88,7 +88,7 @@ struct buffer {
 };
 
 /* Who keeps what where, on the way to a target and back at one octave. */
-struct plan {
+struct placement {
     int target, octave;
     struct activation activation; /* behind the target */
     int cut;                      /* steps before it are computed picture by picture; > target: all are */
@@ -97,41 +97,42 @@ struct plan {
     int *reader;                  /* [steps] the last step that reads it, -1 */
     struct buffer *value, *notes, *gradient, *extra; /* [steps]; extra: a second gradient of an input, to be added */
     struct buffer scratch, z;
-    size_t bytes;          /* of all */
-    struct map *in;        /* [most inputs of a step], of the call at work */
-    const float **x;       /* likewise */
-    struct buffer **order; /* the buffers, for placing them */
+    size_t bytes;           /* of all */
+    struct map *in;         /* [most inputs of a step], of the call at work */
+    const float **x;        /* likewise */
+    struct buffer **sorted; /* the buffers, for placing them */
     struct buffer **in_use;
 };
 
-/* The plan's arrays. */
-int plan_make(const struct executor *executor, struct plan *plan, struct error *error);
-void plan_free(struct plan *plan);
+/* The placement's arrays. */
+int placement_make(const struct executor *executor, struct placement *placement, struct error *error);
+void placement_free(struct placement *placement);
 
-/* Plans for a layer at an octave, for up to `pictures` pictures. */
-void plan_layer(const struct executor *executor, int layer, int octave, int pictures, struct plan *plan);
+/* That for a layer at an octave, for up to `pictures` pictures. */
+void placement_of_layer(const struct executor *executor, int layer, int octave, int pictures,
+                        struct placement *placement);
 
-/* Plans for one picture's way forward through all steps, each value kept as long as another step reads it. */
-void plan_forward(const struct executor *executor, struct plan *plan);
+/* That for one picture's way forward through all steps, each value kept as long as another step reads it. */
+void placement_of_forward(const struct executor *executor, struct placement *placement);
 
-/* The call of step i at the plan's octave, without data: the shapes of its inputs are in plan->in. */
-struct operation_call plan_call(const struct executor *executor, struct plan *plan, int i, int pictures);
+/* The call of step i at the placement's octave, without data: the shapes of its inputs are in placement->in. */
+struct operation_call placement_call(const struct executor *executor, struct placement *placement, int i, int pictures);
 
 /* Whether input k of step i has a gradient already, from a later step or from an earlier input of this one. */
-bool plan_has_gradient(const struct executor *executor, const struct plan *plan, int i, int k);
+bool placement_has_gradient(const struct executor *executor, const struct placement *placement, int i, int k);
 
 /* The target's map of all channels before its activation and pooling. */
-struct map plan_target_map(const struct executor *executor, const struct plan *plan);
+struct map placement_target_map(const struct executor *executor, const struct placement *placement);
 
 /* Whether the target's one channel is computed alone. */
-bool plan_wants_one_channel(const struct executor *executor, const struct plan *plan);
+bool placement_wants_one_channel(const struct executor *executor, const struct placement *placement);
 
 struct executor_memory {
     char *arena;
     size_t bytes;
     int pictures;
-    int layer; /* that the plan is for; -1: none */
-    struct plan plan;
+    int layer; /* that the placement is for; -1: none */
+    struct placement placement;
     struct network_memory vgg;
 };
 

@@ -7,7 +7,7 @@
 struct run {
     const struct executor *executor;
     struct executor_memory *memory;
-    struct plan *plan;
+    struct placement *placement;
     const struct objective *objective;
     struct network_picture *pictures; /* those that go through the joint steps together */
     const struct interrupt *interrupt;
@@ -17,25 +17,25 @@ static void *place(const struct run *run, const struct buffer *b, int picture) {
     return run->memory->arena + b->offset + (b->joint ? (size_t)picture * b->bytes : 0);
 }
 
-static float *scratch_of(const struct run *run) { return place(run, &run->plan->scratch, 0); }
+static float *scratch_of(const struct run *run) { return place(run, &run->placement->scratch, 0); }
 
 static const float *value_of(const struct run *run, int step, int picture) {
-    return step ? place(run, &run->plan->value[step], picture) : run->pictures[picture].x;
+    return step ? place(run, &run->placement->value[step], picture) : run->pictures[picture].x;
 }
 
 static float *gradient_of(const struct run *run, int step, int picture) {
-    return step ? place(run, &run->plan->gradient[step], picture) : run->pictures[picture].gradient;
+    return step ? place(run, &run->placement->gradient[step], picture) : run->pictures[picture].gradient;
 }
 
 /* Step i for pictures first ... first + count - 1, which stand together. */
 static struct operation_call call_of(const struct run *run, int i, int first, int count) {
     const struct step *step = &run->executor->step[i];
-    struct operation_call call = plan_call(run->executor, run->plan, i, count);
+    struct operation_call call = placement_call(run->executor, run->placement, i, count);
     for (int k = 0; k < step->inputs; k++)
-        run->plan->x[k] = value_of(run, step->input[k], first);
-    call.x = run->plan->x;
-    call.y = place(run, &run->plan->value[i], first);
-    call.notes = place(run, &run->plan->notes[i], first);
+        run->placement->x[k] = value_of(run, step->input[k], first);
+    call.x = run->placement->x;
+    call.y = place(run, &run->placement->value[i], first);
+    call.notes = place(run, &run->placement->notes[i], first);
     call.y_gradient = gradient_of(run, i, first);
     call.scratch = scratch_of(run);
     return call;
@@ -61,9 +61,9 @@ static void pull_back(const struct run *run, int i, int first, struct operation_
     const struct step *step = &run->executor->step[i];
     for (int k = 0; k < step->inputs; k++) {
         float *gradient = gradient_of(run, step->input[k], first);
-        bool again = plan_has_gradient(run->executor, run->plan, i, k);
+        bool again = placement_has_gradient(run->executor, run->placement, i, k);
         call->which = k;
-        call->x_gradient = again ? place(run, &run->plan->extra[i], first) : gradient;
+        call->x_gradient = again ? place(run, &run->placement->extra[i], first) : gradient;
         call->operation->kind->backward(call);
         if (again)
             call->operation->loops->sum(map_floats(&call->in[k], call->pictures), call->x_gradient, gradient, gradient);
@@ -73,7 +73,7 @@ static void pull_back(const struct run *run, int i, int first, struct operation_
 /* Steps from ... to - 1; false if interrupted. */
 static bool forward(const struct run *run, int from, int to, int first, int count) {
     for (int i = from > 1 ? from : 1; i < to; i++) {
-        if (!run->plan->needed[i])
+        if (!run->placement->needed[i])
             continue;
         if (!interrupt_goes_on(run->interrupt))
             return false;
@@ -86,7 +86,7 @@ static bool forward(const struct run *run, int from, int to, int first, int coun
 
 static bool backward(const struct run *run, int from, int to, int first, int count) {
     for (int i = to - 1; i >= from && i > 0; i--) {
-        if (!run->plan->needed[i])
+        if (!run->placement->needed[i])
             continue;
         if (!interrupt_goes_on(run->interrupt))
             return false;
@@ -101,7 +101,7 @@ static bool backward(const struct run *run, int from, int to, int first, int cou
 
 /* z of the wanted channel -> loss, and the gradient in its place. `slopes` is as large. */
 static double turn(const struct run *run, const struct map *map, int channel, float *z, float *slopes) {
-    const struct activation *a = &run->plan->activation;
+    const struct activation *a = &run->placement->activation;
     int positions = map->height * map->width;
     if (activation_is_relu(a))
         return objective_turn(run->objective, z, map->height, map->width);
@@ -119,14 +119,14 @@ static double turn(const struct run *run, const struct map *map, int channel, fl
 
 static void turn_one_channel(const struct run *run, int picture) {
     struct network_picture *p = &run->pictures[picture];
-    struct operation_call call = call_of(run, run->plan->target, picture, 1);
-    struct map map = plan_target_map(run->executor, run->plan);
-    float *z = place(run, &run->plan->z, 0), *slopes = z + (size_t)map.height * (size_t)map.width;
+    struct operation_call call = call_of(run, run->placement->target, picture, 1);
+    struct map map = placement_target_map(run->executor, run->placement);
+    float *z = place(run, &run->placement->z, 0), *slopes = z + (size_t)map.height * (size_t)map.width;
     wanted_forward(call.operation, call.in, &map, p->filter, call.x[0], z, call.scratch);
     p->loss = turn(run, &map, p->filter, z, slopes);
     if (p->gradient)
         wanted_backward(call.operation, call.in, &map, p->filter, z,
-                        gradient_of(run, run->executor->step[run->plan->target].input[0], picture), call.scratch);
+                        gradient_of(run, run->executor->step[run->placement->target].input[0], picture), call.scratch);
 }
 
 /* One channel of y -> z, and back into a gradient that is 0 in all others. */
@@ -134,8 +134,8 @@ static void turn_channel(const struct run *run, int picture, const struct operat
     struct network_picture *p = &run->pictures[picture];
     const struct operation *o = call->operation;
     size_t positions = (size_t)call->out.height * (size_t)call->out.width, stride = (size_t)call->out.stride;
-    float *z = place(run, &run->plan->z, 0), *gradient = gradient_of(run, run->plan->target, picture);
-    const float *y = value_of(run, run->plan->target, picture);
+    float *z = place(run, &run->placement->z, 0), *gradient = gradient_of(run, run->placement->target, picture);
+    const float *y = value_of(run, run->placement->target, picture);
     float bias = !o->kind->activates && o->bias ? o->bias[p->filter] : 0;
     for (size_t i = 0; i < positions; i++)
         z[i] = y[i * stride + (size_t)p->filter] + bias;
@@ -149,21 +149,21 @@ static void turn_channel(const struct run *run, int picture, const struct operat
 
 /* The target as a whole, without its activation. */
 static void turn_whole(const struct run *run, int first, int count) {
-    struct operation_call call = call_of(run, run->plan->target, first, count);
+    struct operation_call call = call_of(run, run->placement->target, first, count);
     struct operation plain = *call.operation;
     plain.activation = (struct activation){.loops = plain.loops, .function = GRAPH_LINEAR};
     plain.pooled = false;
     call.operation = &plain;
-    call.out = plan_target_map(run->executor, run->plan);
+    call.out = placement_target_map(run->executor, run->placement);
     plain.kind->forward(&call);
     for (int picture = first; picture < first + count; picture++)
         turn_channel(run, picture, &call);
     if (run->pictures->gradient)
-        pull_back(run, run->plan->target, first, &call);
+        pull_back(run, run->placement->target, first, &call);
 }
 
 static void turn_around(const struct run *run, int first, int count) {
-    if (!plan_wants_one_channel(run->executor, run->plan)) {
+    if (!placement_wants_one_channel(run->executor, run->placement)) {
         turn_whole(run, first, count);
         return;
     }
@@ -174,19 +174,19 @@ static void turn_around(const struct run *run, int first, int count) {
 /* --- All of it */
 
 /* Steps before the cut picture by picture, the others together. */
-static bool draw_group(const struct run *run, int count) {
-    const struct plan *plan = run->plan;
-    int cut = plan->cut < plan->target ? plan->cut : plan->target;
+static bool run_group(const struct run *run, int count) {
+    const struct placement *placement = run->placement;
+    int cut = placement->cut < placement->target ? placement->cut : placement->target;
     bool goes_on = true;
     for (int i = 0; i < count && goes_on; i++)
         goes_on = forward(run, 1, cut, i, 1);
-    goes_on = goes_on && forward(run, cut, plan->target, 0, count);
+    goes_on = goes_on && forward(run, cut, placement->target, 0, count);
     if (!goes_on)
         return false;
     turn_around(run, 0, count);
     if (!run->pictures->gradient)
         return true;
-    goes_on = backward(run, cut, plan->target, 0, count);
+    goes_on = backward(run, cut, placement->target, 0, count);
     for (int i = 0; i < count && goes_on; i++)
         goes_on = backward(run, 1, cut, i, 1);
     return goes_on;
@@ -206,16 +206,19 @@ bool executor_gradients(const struct executor *e, struct executor_memory *memory
         return network_gradients(&e->vgg.network, &memory->vgg, objective, vgg_layer, height, width, pictures, count,
                                  interrupt);
     int octave = executor_octave(e, height, width);
-    if (memory->layer != layer || memory->plan.octave != octave)
-        plan_layer(e, layer, octave, memory->pictures, &memory->plan);
+    if (memory->layer != layer || memory->placement.octave != octave)
+        placement_of_layer(e, layer, octave, memory->pictures, &memory->placement);
     memory->layer = layer;
-    struct run run = {
-        .executor = e, .memory = memory, .plan = &memory->plan, .objective = objective, .interrupt = interrupt};
-    int size = group_size(count, memory->plan.together);
+    struct run run = {.executor = e,
+                      .memory = memory,
+                      .placement = &memory->placement,
+                      .objective = objective,
+                      .interrupt = interrupt};
+    int size = group_size(count, memory->placement.together);
     bool goes_on = true;
     for (int first = 0; first < count && goes_on; first += size) {
         run.pictures = pictures + first;
-        goes_on = draw_group(&run, count - first < size ? count - first : size);
+        goes_on = run_group(&run, count - first < size ? count - first : size);
     }
     return goes_on;
 }
@@ -225,7 +228,7 @@ bool executor_forward(const struct executor *e, struct executor_memory *memory, 
                       const struct interrupt *interrupt) {
     struct network_picture picture = {.x = x};
     const struct run run = {
-        .executor = e, .memory = memory, .plan = &memory->plan, .pictures = &picture, .interrupt = interrupt};
+        .executor = e, .memory = memory, .placement = &memory->placement, .pictures = &picture, .interrupt = interrupt};
     for (int i = 1; i < e->steps; i++) {
         if (!forward(&run, i, i + 1, 0, 1))
             return false;

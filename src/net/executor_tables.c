@@ -93,20 +93,21 @@ static void add_floats(const struct executor *e, struct step *step, enum winogra
 /* Steps of which more than a wanted channel is computed: all that another step of some layer's way reads, and targets
  * that have no way to compute one channel. */
 static int mark_tables(struct executor *e, struct error *error) {
-    struct plan plan;
+    struct placement placement;
     for (int i = 1; i < e->steps && e->forward; i++)
         e->step[i].has_tables = true;
     if (e->forward)
         return STATUS_OK;
-    int status = plan_make(e, &plan, error);
+    int status = placement_make(e, &placement, error);
     for (int layer = 0; layer < e->graph->nodes && !status; layer++) {
         if (!e->layers[layer])
             continue;
-        plan_layer(e, layer, 0, 1, &plan);
-        for (int i = 1; i <= plan.target; i++)
-            e->step[i].has_tables |= plan.needed[i] && (i < plan.target || !plan_wants_one_channel(e, &plan));
+        placement_of_layer(e, layer, 0, 1, &placement);
+        for (int i = 1; i <= placement.target; i++)
+            e->step[i].has_tables |=
+                placement.needed[i] && (i < placement.target || !placement_wants_one_channel(e, &placement));
     }
-    plan_free(&plan);
+    placement_free(&placement);
     return status;
 }
 

@@ -54,19 +54,19 @@ static struct cost cost_of_depthwise(const struct operation_call *call) {
 }
 
 /* What passes over maps reads and writes inputs and output, both ways. */
-static double moved_bytes(const struct executor *e, const struct plan *plan, int i) {
+static double moved_bytes(const struct executor *e, const struct placement *placement, int i) {
     const struct step *step = &e->step[i];
-    struct map out = executor_map(e, plan->octave, step->last);
+    struct map out = executor_map(e, placement->octave, step->last);
     double floats = (double)map_floats(&out, 1);
     for (int k = 0; k < step->inputs; k++) {
-        struct map in = executor_map(e, plan->octave, e->step[step->input[k]].last);
+        struct map in = executor_map(e, placement->octave, e->step[step->input[k]].last);
         floats += (double)map_floats(&in, 1);
     }
     return BOTH_WAYS * floats * sizeof(float);
 }
 
-static struct cost cost_of_step(const struct executor *e, struct plan *plan, int i) {
-    struct operation_call call = plan_call(e, plan, i, 1);
+static struct cost cost_of_step(const struct executor *e, struct placement *placement, int i) {
+    struct operation_call call = placement_call(e, placement, i, 1);
     const struct operation_kind *kind = call.operation->kind;
     struct cost cost = {0};
     if (kind == &winograd_convolution)
@@ -75,7 +75,7 @@ static struct cost cost_of_step(const struct executor *e, struct plan *plan, int
         cost = cost_of_products(&call, kind == &transposed_convolution);
     else if (kind == &depthwise_convolution)
         cost = cost_of_depthwise(&call);
-    cost.work.moved += moved_bytes(e, plan, i);
+    cost.work.moved += moved_bytes(e, placement, i);
     if (activation_note_bytes(&call.operation->activation) == sizeof(float))
         cost.work.slopes = (double)map_floats(&call.out, 1);
     return cost;
@@ -92,11 +92,11 @@ static void add_work(const struct executor_work *from, struct executor_work *to)
 }
 
 /* The wanted channel of the target alone, or all of it. */
-static struct cost cost_of_target(const struct executor *e, struct plan *plan) {
-    if (!plan_wants_one_channel(e, plan))
-        return cost_of_step(e, plan, plan->target);
-    struct operation_call call = plan_call(e, plan, plan->target, 1);
-    call.out = plan_target_map(e, plan);
+static struct cost cost_of_target(const struct executor *e, struct placement *placement) {
+    if (!placement_wants_one_channel(e, placement))
+        return cost_of_step(e, placement, placement->target);
+    struct operation_call call = placement_call(e, placement, placement->target, 1);
+    call.out = placement_target_map(e, placement);
     struct window w = operation_window(call.operation, call.in, &call.out);
     double inputs = call.operation->kind == &depthwise_convolution ? 1 : call.in->stride;
     return (struct cost){.work.channel = BOTH_WAYS * 2 * positions_of(&call.out) * w.kernel[0] * w.kernel[1] * inputs};
@@ -104,20 +104,20 @@ static struct cost cost_of_target(const struct executor *e, struct plan *plan) {
 
 int executor_count_work(const struct executor *e, int layer, int octave, struct executor_work *work,
                         struct error *error) {
-    struct plan plan;
-    int status = plan_make(e, &plan, error);
+    struct placement placement;
+    int status = placement_make(e, &placement, error);
     *work = (struct executor_work){0};
     if (!status)
-        plan_layer(e, layer, octave, MANY, &plan);
-    for (int i = 1; !status && i <= plan.target; i++) {
-        if (!plan.needed[i])
+        placement_of_layer(e, layer, octave, MANY, &placement);
+    for (int i = 1; !status && i <= placement.target; i++) {
+        if (!placement.needed[i])
             continue;
-        struct cost cost = i == plan.target ? cost_of_target(e, &plan) : cost_of_step(e, &plan, i);
+        struct cost cost = i == placement.target ? cost_of_target(e, &placement) : cost_of_step(e, &placement, i);
         add_work(&cost.work, work);
-        *(i < plan.cut ? &work->tables : &work->group_tables) += cost.weights;
+        *(i < placement.cut ? &work->tables : &work->group_tables) += cost.weights;
     }
-    work->together = plan.together;
-    plan_free(&plan);
+    work->together = placement.together;
+    placement_free(&placement);
     return status;
 }
 

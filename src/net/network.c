@@ -42,7 +42,7 @@ static int group_size(int count, int most) {
     return (count + groups - 1) / groups;
 }
 
-/* The plan of one call ------------------------------------------------------------------------------------------ */
+/* One call ------------------------------------------------------------------------------------------ */
 
 /* Layers before `joint` are computed picture by picture, so that only one picture's large maps are in memory; from
  * there on all pictures go through a layer together, since a small map alone makes too few tiles for fast products. */
@@ -63,8 +63,8 @@ static int input_stride(const struct pass *pass, int layer) {
     return layer == 0 ? VGG_INPUT_CHANNELS : winograd_padded(pass->network->net.layer[layer].in_channels);
 }
 
-static struct pass plan(const struct network *network, struct network_memory *memory, int layer, int height,
-                        int width) {
+static struct pass pass_of(const struct network *network, struct network_memory *memory, int layer, int height,
+                           int width) {
     return (struct pass){.network = network,
                          .memory = memory,
                          .layer = layer,
@@ -178,7 +178,7 @@ int network_memory_make(const struct network *network, const struct octaves *oct
     for (int octave = 0; octave < octaves->steps; octave++)
         for (int layer = 0; layer <= deepest; layer++) {
             int height = octaves->height[octave], width = octaves->width[octave];
-            struct pass pass = plan(network, memory, layer, height, width);
+            struct pass pass = pass_of(network, memory, layer, height, width);
             int most = most_together(network, layer, height, width);
             demand_pass(&pass, pictures < most ? pictures : most, &demand);
         }
@@ -261,8 +261,8 @@ static void turn_around(const struct pass *pass, const struct objective *objecti
 }
 
 /* All layers picture by picture. */
-static bool draw_singly(const struct pass *pass, const struct objective *objective, struct network_picture *pictures,
-                        int count) {
+static bool run_singly(const struct pass *pass, const struct objective *objective, struct network_picture *pictures,
+                       int count) {
     for (int i = 0; i < count; i++) {
         if (!forward(pass, 0, pass->layer, pictures[i].x, 0, 1))
             return false;
@@ -274,8 +274,8 @@ static bool draw_singly(const struct pass *pass, const struct objective *objecti
 }
 
 /* The first layers picture by picture, the joint ones together. */
-static bool draw_group(const struct pass *pass, const struct objective *objective, struct network_picture *pictures,
-                       int count) {
+static bool run_group(const struct pass *pass, const struct objective *objective, struct network_picture *pictures,
+                      int count) {
     bool goes_on = true;
     for (int i = 0; i < count && goes_on; i++)
         goes_on = forward(pass, 0, pass->joint, pictures[i].x, i, 1);
@@ -293,13 +293,13 @@ static bool draw_group(const struct pass *pass, const struct objective *objectiv
 bool network_gradients(const struct network *network, struct network_memory *memory, const struct objective *objective,
                        int layer, int height, int width, struct network_picture *pictures, int count,
                        const struct interrupt *interrupt) {
-    struct pass pass = plan(network, memory, layer, height, width);
+    struct pass pass = pass_of(network, memory, layer, height, width);
     pass.interrupt = interrupt;
     if (is_single(&pass) || layer == 0)
-        return draw_singly(&pass, objective, pictures, count);
+        return run_singly(&pass, objective, pictures, count);
     int size = group_size(count, most_together(network, layer, height, width));
     for (int first = 0; first < count; first += size)
-        if (!draw_group(&pass, objective, pictures + first, count - first < size ? count - first : size))
+        if (!run_group(&pass, objective, pictures + first, count - first < size ? count - first : size))
             return false;
     return true;
 }
@@ -327,7 +327,7 @@ static void add_traffic(const struct pass *pass, int l, int pictures, struct net
 }
 
 struct network_traffic network_traffic(const struct network *network, int layer, int height, int width, int count) {
-    struct pass pass = plan(network, NULL, layer, height, width);
+    struct pass pass = pass_of(network, NULL, layer, height, width);
     int size = group_size(count, most_together(network, layer, height, width));
     double inputs = (double)map_height(&pass, layer) * map_width(&pass, layer) * input_stride(&pass, layer);
     struct network_traffic sum = {.maps = count * 2 * inputs * sizeof(float)}; /* of the wanted channel */

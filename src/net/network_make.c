@@ -163,22 +163,7 @@ void network_fill_tables(const struct network *network, int part, int parts) {
         }
 }
 
-int network_make(const struct weights *weights, const struct octaves *octaves, int deepest,
-                 const struct winograd_kernels *kernels, struct network *network, struct error *error) {
-    size_t bytes = network_table_bytes(&weights->net, octaves, deepest, kernels);
-    void *tables = huge_pages_allocate(bytes);
-    *network = (struct network){0};
-    if (!tables)
-        return error_memory(error, (double)bytes, "the transformed weights");
-    int status = network_place(weights, octaves, deepest, kernels, tables, network, error);
-    network->own_tables = tables;
-    if (!status)
-        network_fill_tables(network, 0, 1);
-    return status;
-}
-
 void network_free(struct network *network) {
-    free(network->own_tables);
     first_layer_free(&network->first);
     for (int l = 0; l < VGG_MAX_LAYERS; l++)
         free(network->bias[l]);

@@ -11,7 +11,7 @@ int page_jpeg_write(const char *path, const struct jpeg_picture *picture, int qu
     if (!status)
         status = durable_write_part(path, bytes, size, error);
     if (!status)
-        status = durable_publish(path, error);
+        status = durable_rename(path, error);
     free(bytes);
     return status;
 }

@@ -1,7 +1,7 @@
 /* The folder of one layer: thumbnails, cover and tiles in one pass over the pictures. */
 #include "filteratlas/page/page.h"
 
-#include "filteratlas/atlas/order.h"
+#include "filteratlas/atlas/sort.h"
 #include "filteratlas/atlas/strip.h"
 #include "filteratlas/base/checksum.h"
 #include "filteratlas/base/text.h"
@@ -220,7 +220,7 @@ static int replace_folder(const char *page, const char *layer, const char *part,
         status = error_set(error, STATUS_FAILURE, "%s: cannot be renamed: %s; remove it and run the command again",
                            path, strerror(errno));
     if (!status && part)
-        status = durable_publish(path, error);
+        status = durable_rename(path, error);
     if (!status)
         status = durable_sync_folder(page, error);
     return status ? status : durable_remove_folder(old, error);
@@ -233,7 +233,7 @@ int page_write_layer(const struct store *store, const struct store_layer *layer,
     snprintf(page, sizeof page, "%s/page", store->folder);
     snprintf(path, sizeof path, "%s/%s", page, layer->name);
     durable_part(path, making.folder);
-    int status = order_live(layer, false, &making.live, &making.count, error);
+    int status = sort_live(layer, false, &making.live, &making.count, error);
     if (!status)
         status = durable_make_folder(page, error);
     if (!status)

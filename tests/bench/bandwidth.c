@@ -5,6 +5,7 @@
 #include "filteratlas/base/huge_pages.h"
 #include "filteratlas/net/network.h"
 
+#include "../unit/filled.h"
 #include "companion.h"
 #include "layers.h"
 #include "live_weights.h"
@@ -258,13 +259,9 @@ static void bench_kernels(const char *layer, const struct octaves *octaves, int 
                           const struct report *report) {
     struct weights weights = live_weights_make();
     struct network network;
-    struct error error;
     struct task task = {&network, vgg_find(&weights.net, layer), 0, winograd_kernels_name(kernels)};
     live_weights_wake(&weights, task.layer);
-    if (network_make(&weights, octaves, task.layer, kernels, &network, &error)) {
-        fprintf(stderr, "bench: %s\n", error.message);
-        exit(1);
-    }
+    void *tables = filled_network(&weights, octaves, task.layer, kernels, &network);
     print_title(layer, task.kernels);
     for (int octave = first; octave < octaves->steps; octave++) {
         task.extent = octaves->width[octave];
@@ -272,6 +269,7 @@ static void bench_kernels(const char *layer, const struct octaves *octaves, int 
         print_octave(&task, &result, report);
     }
     network_free(&network);
+    free(tables);
     weights_free(&weights);
 }
 

@@ -3,6 +3,7 @@
 #include "app/selection.h"
 #include "filteratlas/net/gemm.h"
 
+#include "../unit/filled.h"
 #include "bandwidth.h"
 #include "filters.h"
 #include "layers.h"
@@ -132,14 +133,13 @@ static void run_layers(const struct wishes *wishes, const struct octaves *octave
                        const struct winograd_kernels *kernels, const struct report *report) {
     struct weights weights = live_weights_make();
     struct network network;
-    struct error error;
     struct layers_plan plan = {.network = &network, .octaves = octaves, .turns = wishes->quick ? 2 : 3};
     plan.first_octave = wishes->quick ? octaves->steps - 1 : 0;
     choose_layers(&weights.net, wishes->layers, plan.chosen);
-    if (network_make(&weights, octaves, weights.net.layers, kernels, &network, &error))
-        refuse(error.message);
+    void *tables = filled_network(&weights, octaves, weights.net.layers, kernels, &network);
     layers_bench(&plan, report);
     network_free(&network);
+    free(tables);
     weights_free(&weights);
 }
 

@@ -3,6 +3,8 @@
 #include "filteratlas/ascent/ascent.h"
 
 #include "filteratlas/base/clock.h"
+
+#include "../unit/filled.h"
 #include "layers.h"
 #include "live_weights.h"
 
@@ -40,7 +42,7 @@ static double scale_octave(const double *time, int epochs) {
     return (FILTERS_EPOCHS - 1) * best + (time[epochs] - time[epochs - 1]);
 }
 
-static void draw(const struct network *network, const struct ascent_job *job, int layer, struct stopwatch *watch) {
+static void draw(const struct executor *executor, const struct ascent_job *job, int layer, struct stopwatch *watch) {
     struct ascent *ascent;
     struct ascent_result results[LAYERS_BATCH] = {0};
     struct error error;
@@ -49,7 +51,7 @@ static void draw(const struct network *network, const struct ascent_job *job, in
         filters[i] = i;
     watch->laps = 0;
     watch->result = results;
-    must(ascent_make(network, job, layer, LAYERS_BATCH, &ascent, &error), &error);
+    must(ascent_make(executor, job, LAYERS_BATCH, &ascent, &error), &error);
     const struct interrupt interrupt = {note_time, watch};
     must(ascent_draw(ascent, layer, filters, LAYERS_BATCH, &interrupt, results, &error), &error);
     note_time(watch);
@@ -95,20 +97,20 @@ static void print_batch(const struct report *report, const struct vgg *net, int 
 static void bench_layer(const char *name, const struct ascent_job *job, const struct winograd_kernels *kernels,
                         int turns, const struct report *report) {
     struct weights weights = live_weights_make();
-    struct network network;
+    struct filled_vgg vgg;
     struct error error;
     int layer = vgg_find(&weights.net, name);
     struct stopwatch watch = {.time = calloc((size_t)job->octaves.steps * job->epochs + 1, sizeof *watch.time)};
     must(watch.time ? STATUS_OK : error_memory(&error, 0, "the stopwatch"), &error);
     live_weights_wake(&weights, layer);
-    must(network_make(&weights, &job->octaves, layer, kernels, &network, &error), &error);
+    filled_vgg_make(&weights, &job->octaves, layer, kernels, &vgg);
     for (int octave = 0; octave < job->octaves.steps; octave++)
         watch.best[octave] = 1e9;
     for (int turn = 0; turn < turns; turn++)
-        draw(&network, job, layer, &watch);
+        draw(vgg.executor, job, vgg.node[layer], &watch);
     print_batch(report, &weights.net, layer, job, &watch);
     free(watch.time);
-    network_free(&network);
+    filled_vgg_free(&vgg);
     weights_free(&weights);
 }
 
@@ -126,7 +128,7 @@ enum { RECIPE_EPOCHS = 5 };
 /* The best seconds of an iteration for a picture of a batch, of a second octave of the same size: in the first one the
  * Keras recipe climbs noise around 128, which opens fewer ReLUs than a picture does, and the way back through zeros is
  * shorter. */
-static void time_iterations(const struct network *network, const struct ascent_job *job, int layer, double *best) {
+static void time_iterations(const struct executor *executor, const struct ascent_job *job, int layer, double *best) {
     double time[2 * RECIPE_EPOCHS + 1];
     struct stopwatch watch = {.time = time};
     struct ascent_result results[LAYERS_BATCH] = {0};
@@ -136,7 +138,7 @@ static void time_iterations(const struct network *network, const struct ascent_j
     for (int i = 0; i < LAYERS_BATCH; i++)
         filters[i] = i;
     watch.result = results;
-    must(ascent_make(network, job, layer, LAYERS_BATCH, &ascent, &error), &error);
+    must(ascent_make(executor, job, LAYERS_BATCH, &ascent, &error), &error);
     const struct interrupt interrupt = {note_time, &watch};
     must(ascent_draw(ascent, layer, filters, LAYERS_BATCH, &interrupt, results, &error), &error);
     ascent_free(ascent);
@@ -156,19 +158,18 @@ static void compare_recipes(const char *name, int extent, const struct winograd_
                                               .spectrum = 1,
                                               .jitter = ASCENT_JITTER_ALL}};
     struct weights weights = live_weights_make();
-    struct network network;
-    struct error error;
+    struct filled_vgg vgg;
     double best[RECIPES] = {1e9, 1e9};
     int layer = vgg_find(&weights.net, name);
     live_weights_wake(&weights, layer);
-    must(network_make(&weights, &two, layer, kernels, &network, &error), &error);
+    filled_vgg_make(&weights, &two, layer, kernels, &vgg);
     for (int turn = 0; turn < turns; turn++)
         for (int r = 0; r < RECIPES; r++)
-            time_iterations(&network, &jobs[r], layer, &best[r]);
+            time_iterations(vgg.executor, &jobs[r], vgg.node[layer], &best[r]);
     printf("%-14s %10.2f %10.2f %10.3f\n", name, 1e3 * best[RECIPE_KERAS], 1e3 * best[RECIPE_FOURIER],
            best[RECIPE_FOURIER] / best[RECIPE_KERAS]);
     report_value(report, "recipes", name, "fourier_over_keras", best[RECIPE_FOURIER] / best[RECIPE_KERAS]);
-    network_free(&network);
+    filled_vgg_free(&vgg);
     weights_free(&weights);
 }
 

@@ -19,7 +19,7 @@ void ours_forward(struct ours *ours);
 void ours_backward(struct ours *ours);
 
 /* The pictures of a batch that the network takes through a layer in one call: all of them where the maps are small,
- * else one. extent is the picture's. The rule of plan() in src/net/network.c. */
+ * else one. extent is the picture's. The rule of pass_of() in src/net/network.c. */
 int ours_pictures(const struct vgg *net, int layer, int extent, int batch);
 
 /* Multiplications of the direct method over ours, tiles that reach beyond the map's edge counted in full: what the

@@ -13,7 +13,7 @@ home() {
 }
 home mpi.h src/cluster/*.[ch]
 home hdf5.h src/model/hdf5_file.c src/atlas/hdf5_atlas.c
-home png.h src/image/png_source.c src/image/png_file.c
+home png.h src/image/png_failure.h
 home cblas.h src/net/gemm.c
 home zlib.h src/base/checksum.c
 home jpeglib.h src/image/jpeg_file.c

@@ -1,6 +1,7 @@
 /* read_back WEIGHTS DIR: whether the pictures of a Fourier atlas have the losses that were recorded. Reads every PNG
  * file back, preprocesses it as the job says, runs it forward, and compares. Exit status 1 if fewer than nine in ten
  * losses are within 2 %. */
+#include "filled.h"
 #include "filteratlas/ascent/ascent.h"
 #include "filteratlas/atlas/store.h"
 #include "filteratlas/image/png_file.h"
@@ -129,8 +130,7 @@ int main(int argc, char **argv) {
     const struct looks looks = looks_of(&store);
     const struct octaves one = {
         .steps = 1, .width = {looks.width, looks.width}, .height = {looks.height, looks.height}};
-    if (network_make(&weights, &one, weights.net.layers - 1, winograd_find_kernels(NULL), &network, &error))
-        give_up(&error);
+    void *tables = filled_network(&weights, &one, weights.net.layers - 1, winograd_find_kernels(NULL), &network);
     double *deviation = malloc((size_t)vgg_filters(&weights.net) * sizeof *deviation);
     int count = 0, within = 0;
     if (store_layers(&store, &names, &error))
@@ -146,6 +146,7 @@ int main(int argc, char **argv) {
     free(deviation);
     store_names_free(&names);
     network_free(&network);
+    free(tables);
     weights_free(&weights);
     return !count || within < 0.9 * count;
 }

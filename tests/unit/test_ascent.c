@@ -2,6 +2,7 @@
  * whole ascents against the parts one after the other, and that no filter depends on its company. */
 #include "ascent/noise.h"
 #include "ascent/picture8.h"
+#include "filled.h"
 #include "filteratlas/ascent/ascent.h"
 #include "filteratlas/ascent/smooth.h"
 #include "filteratlas/image/resize.h"
@@ -305,15 +306,18 @@ struct tally {
 
 static struct tally draw(const struct ascent_job *job, const struct weights *weights, int batch) {
     struct tally tally = {0};
+    const struct winograd_kernels *kernels = winograd_find_kernels(NULL);
     struct network network;
+    struct filled_vgg vgg;
     struct ascent *ascent;
     struct error error;
-    assert_int_equal(network_make(weights, &job->octaves, LAYER, winograd_find_kernels(NULL), &network, &error), 0);
-    assert_int_equal(ascent_make(&network, job, LAYER, batch, &ascent, &error), 0);
+    void *tables = filled_network(weights, &job->octaves, LAYER, kernels, &network);
+    filled_vgg_make(weights, &job->octaves, LAYER, kernels, &vgg);
+    assert_int_equal(ascent_make(vgg.executor, job, batch, &ascent, &error), 0);
     for (int from = 0; from < FILTERS; from += batch) {
         struct ascent_result results[FILTERS];
         int count = from + batch < FILTERS ? batch : FILTERS - from;
-        assert_int_equal(ascent_draw(ascent, LAYER, filters + from, count, NULL, results, &error), 0);
+        assert_int_equal(ascent_draw(ascent, vgg.node[LAYER], filters + from, count, NULL, results, &error), 0);
         for (int i = 0; i < count; i++) {
             compare_result(&network, job, LAYER, &results[i]);
             assert_true(results[i].dead ? results[i].attempt == job->retries : results[i].attempt <= job->retries);
@@ -324,7 +328,9 @@ static struct tally draw(const struct ascent_job *job, const struct weights *wei
         }
     }
     ascent_free(ascent);
+    filled_vgg_free(&vgg);
     network_free(&network);
+    free(tables);
     return tally;
 }
 

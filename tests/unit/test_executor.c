@@ -1,5 +1,5 @@
 /* Networks as Keras saves them, run by the executor: every answer of an independent program, loss and gradient. */
-#include "filteratlas/base/huge_pages.h"
+#include "filled.h"
 #include "filteratlas/model/model.h"
 #include "filteratlas/net/executor.h"
 #include "fixtures.h"
@@ -35,18 +35,12 @@ static void run(const struct graph *graph, int layer, const int shape[3], struct
     struct executor *executor;
     struct executor_memory *memory;
     struct error error;
-    bool *layers = calloc(graph->nodes, sizeof *layers);
-    layers[layer] = true;
-    check(executor_make(graph, &octaves, layers, winograd_find_kernels(NULL), &executor, &error), &error);
-    void *tables = huge_pages_allocate(executor_table_bytes(executor));
-    check(executor_place(executor, tables, &error), &error);
-    check(executor_fill_tables(executor, 0, 1, &error), &error);
+    void *tables = filled_executor(graph, &octaves, layer, winograd_find_kernels(NULL), &executor);
     check(executor_memory_make(executor, count, &memory, &error), &error);
     assert_true(executor_gradients(executor, memory, &mean, layer, shape[0], shape[1], pictures, count, NULL));
     executor_memory_free(memory);
     executor_free(executor);
     free(tables);
-    free(layers);
 }
 
 /* The gradient's error: relative in the Euclidean norm. */
@@ -144,9 +138,70 @@ static void a_picture_does_not_depend_on_its_company(void **state) {
     }
 }
 
+/* Pictures of one layer together, by struct network. */
+static void run_network(const struct weights *weights, int layer, const int shape[3], struct network_picture *pictures,
+                        int count) {
+    struct octaves octaves = {.steps = 1, .height = {shape[0]}, .width = {shape[1]}};
+    struct network network;
+    struct network_memory memory;
+    struct error error;
+    void *tables = filled_network(weights, &octaves, layer, winograd_find_kernels(NULL), &network);
+    check(network_memory_make(&network, &octaves, layer, count, &memory, &error), &error);
+    assert_true(network_gradients(&network, &memory, &mean, layer, shape[0], shape[1], pictures, count, NULL));
+    network_memory_free(&memory);
+    network_free(&network);
+    free(tables);
+}
+
+static void compare_with_network(const struct weights *weights, const struct graph *graph, const char *name,
+                                 const int shape[3]) {
+    enum { PICTURES = 6 };
+    int layer = vgg_find(&weights->net, name), node = graph_find(graph, name);
+    size_t floats = (size_t)shape[0] * shape[1] * shape[2];
+    float *x = guarded_floats(PICTURES * floats), *of_graph = guarded_floats(PICTURES * floats),
+          *of_network = guarded_floats(PICTURES * floats);
+    struct network_picture by_graph[PICTURES], by_network[PICTURES];
+    random_map(x, PICTURES * (size_t)shape[0] * shape[1], shape[2], shape[2], 100);
+    for (int i = 0; i < PICTURES; i++) {
+        by_graph[i] = (struct network_picture){.filter = i, .x = x + i * floats, .gradient = of_graph + i * floats};
+        by_network[i] = (struct network_picture){.filter = i, .x = x + i * floats, .gradient = of_network + i * floats};
+    }
+    run(graph, node, shape, by_graph, PICTURES);
+    run_network(weights, layer, shape, by_network, PICTURES);
+    assert_int_equal(graph->node[node].number, layer);
+    double losses = 0;
+    for (int i = 0; i < PICTURES; i++) {
+        assert_true(by_graph[i].loss == by_network[i].loss);
+        losses += by_graph[i].loss;
+    }
+    assert_true(losses > 0);
+    assert_memory_equal(of_graph, of_network, PICTURES * floats * sizeof *x);
+    guarded_free(of_network);
+    guarded_free(of_graph);
+    guarded_free(x);
+}
+
+static void a_vggs_gradients_are_those_of_struct_network(void **state) {
+    (void)state;
+    static const char demo[] = "jobs/demo/demo_weights.h5";
+    static const char *const names[] = {"block1_conv1", "block2_conv2", "block4_conv1", "block5_conv3"};
+    static const int shapes[][3] = {{48, 61, 3}, {131, 116, 3}};
+    struct weights weights;
+    struct model_file file;
+    struct error error;
+    check(weights_read(demo, NULL, &weights, &error), &error);
+    check(model_file_read(demo, NULL, false, &file, &error), &error);
+    for (int i = 0; i < 4; i++)
+        for (int s = 0; s < 2; s++)
+            compare_with_network(&weights, &file.graph, names[i], shapes[s]);
+    graph_free(&file.graph);
+    weights_free(&weights);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_answer_is_met),
+        cmocka_unit_test(a_vggs_gradients_are_those_of_struct_network),
         cmocka_unit_test(a_picture_does_not_depend_on_its_company),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

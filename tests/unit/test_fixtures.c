@@ -1,6 +1,7 @@
 /* The ascent's parts, and whole small renders, against an independent program's answers in tests/data. */
 #include "ascent/noise.h"
 #include "ascent/picture8.h"
+#include "filled.h"
 #include "filteratlas/ascent/ascent.h"
 #include "filteratlas/image/resize.h"
 #include "fixtures.h"
@@ -88,6 +89,7 @@ static void picture8_equals_numpy(void **state) {
 static struct weights weights;
 static const struct objective mean; /* of the whole map */
 static struct network demo;
+static void *demo_tables;
 
 /* Sizes from small to large, so that every layer has its tables. */
 static struct octaves all_sizes(void) {
@@ -103,12 +105,14 @@ static int read_demo(void **state) {
     if (weights_read(DEMO, NULL, &weights, &error))
         return -1;
     struct octaves all = all_sizes();
-    return network_make(&weights, &all, weights.net.layers - 1, winograd_find_kernels(NULL), &demo, &error);
+    demo_tables = filled_network(&weights, &all, weights.net.layers - 1, winograd_find_kernels(NULL), &demo);
+    return 0;
 }
 
 static int free_demo(void **state) {
     (void)state;
     network_free(&demo);
+    free(demo_tables);
     weights_free(&weights);
     return 0;
 }
@@ -251,20 +255,19 @@ static void renders_agree_with_the_original(void **state) {
     int size = (int)fixture_number("traces.h5", "/", "size");
     octaves_make(size, size, fixture_number("traces.h5", "/", "factor"), (int)fixture_number("traces.h5", "/", "steps"),
                  &job.octaves);
-    struct network network;
+    struct filled_vgg vgg;
     struct ascent *ascent;
     struct error error;
-    assert_int_equal(
-        network_make(&weights, &job.octaves, weights.net.layers - 1, winograd_find_kernels(NULL), &network, &error), 0);
-    assert_int_equal(ascent_make(&network, &job, demo.net.layers - 1, FILTERS, &ascent, &error), 0);
+    filled_vgg_make(&weights, &job.octaves, weights.net.layers - 1, winograd_find_kernels(NULL), &vgg);
+    assert_int_equal(ascent_make(vgg.executor, &job, FILTERS, &ascent, &error), 0);
     for (int layer = 0; layer < demo.net.layers; layer++) {
         struct ascent_result results[FILTERS];
-        assert_int_equal(ascent_draw(ascent, layer, filters, FILTERS, NULL, results, &error), 0);
+        assert_int_equal(ascent_draw(ascent, vgg.node[layer], filters, FILTERS, NULL, results, &error), 0);
         for (int i = 0; i < FILTERS; i++)
             compare_trace(&results[i], demo.net.layer[layer].name, &deviations);
     }
     ascent_free(ascent);
-    network_free(&network);
+    filled_vgg_free(&vgg);
     double early = quantile(deviations.early, deviations.live, 0.9);
     double tail = quantile(deviations.final, deviations.live, 0.9);
     double median = quantile(deviations.final, deviations.live, 0.5);

@@ -2,6 +2,7 @@
  * adjoints against their definition, whole ascents against that program's, and the recorded loss against the picture.
  */
 #include "ascent/recipe.h"
+#include "filled.h"
 #include "filteratlas/ascent/waves.h"
 #include "filteratlas/net/gemm.h"
 #include "fixtures.h"
@@ -340,7 +341,7 @@ static void pass_once(int number, double *loss_error, double *gradient_error) {
     fixture_string(FILE_NAME, path_of("pass", number, NULL), "layer", name);
     layer = vgg_find(&demo.net, name);
     assert_int_equal(fourier.make(&canvas, &error), 0);
-    assert_int_equal(network_make(&demo, &job.octaves, layer, winograd_find_kernels(NULL), &network, &error), 0);
+    void *tables = filled_network(&demo, &job.octaves, layer, winograd_find_kernels(NULL), &network);
     assert_int_equal(network_memory_make(&network, &job.octaves, layer, 1, &memory, &error), 0);
     fourier.render(&canvas, 0, c, s);
     shift_picture(s, height, width, dy, dx, a);
@@ -356,6 +357,7 @@ static void pass_once(int number, double *loss_error, double *gradient_error) {
     *gradient_error = twin_error(gradient, wanted, count);
     network_memory_free(&memory);
     network_free(&network);
+    free(tables);
     fourier.free(&canvas);
     guarded_free(gradient);
     guarded_free(b);
@@ -433,7 +435,7 @@ static struct ascent_job job_of(const char *group) {
 
 /* An ascent as the program makes it. */
 struct drawing {
-    struct network network;
+    struct filled_vgg vgg;
     struct ascent *ascent;
     struct ascent_result result;
 };
@@ -441,16 +443,17 @@ struct drawing {
 static void draw(const struct ascent_job *job, int layer, int filter, struct drawing *drawing) {
     struct error error;
     const struct winograd_kernels *kernels = winograd_find_kernels(NULL);
-    assert_int_equal(network_make(&demo, &job->octaves, layer, kernels, &drawing->network, &error), 0);
-    assert_int_equal(ascent_make(&drawing->network, job, layer, 1, &drawing->ascent, &error), 0);
-    assert_int_equal(ascent_draw(drawing->ascent, layer, &filter, 1, NULL, &drawing->result, &error), 0);
+    filled_vgg_make(&demo, &job->octaves, layer, kernels, &drawing->vgg);
+    assert_int_equal(ascent_make(drawing->vgg.executor, job, 1, &drawing->ascent, &error), 0);
+    assert_int_equal(ascent_draw(drawing->ascent, drawing->vgg.node[layer], &filter, 1, NULL, &drawing->result, &error),
+                     0);
     assert_false(drawing->result.dead);
     assert_int_equal(drawing->result.iterations, job->octaves.steps * job->epochs);
 }
 
 static void drawing_free(struct drawing *drawing) {
     ascent_free(drawing->ascent);
-    network_free(&drawing->network);
+    filled_vgg_free(&drawing->vgg);
 }
 
 static int rising(const void *a, const void *b) {
@@ -504,7 +507,7 @@ static void the_picture_has_the_recorded_loss(void **state) {
     struct ascent_job job = job_of("draw/block5_conv3_4");
     for (int filter = 0; filter < 4; filter++) {
         struct drawing drawing;
-        struct network_memory memory;
+        struct executor_memory *memory;
         struct error error;
         int last = job.octaves.steps - 1, height = job.octaves.height[last], width = job.octaves.width[last];
         size_t pixels = (size_t)height * width;
@@ -514,10 +517,11 @@ static void the_picture_has_the_recorded_loss(void **state) {
             s[i] = drawing.result.picture[i] / 255.0f;
         preprocess_picture(PREPROCESS_CAFFE, s, pixels, x);
         struct network_picture picture = {.filter = filter, .x = x};
-        assert_int_equal(network_memory_make(&drawing.network, &job.octaves, layer, 1, &memory, &error), 0);
-        network_gradients(&drawing.network, &memory, &job.objective, layer, height, width, &picture, 1, NULL);
+        assert_int_equal(executor_memory_make(drawing.vgg.executor, 1, &memory, &error), 0);
+        executor_gradients(drawing.vgg.executor, memory, &job.objective, drawing.vgg.node[layer], height, width,
+                           &picture, 1, NULL);
         assert_true(fabs(picture.loss / drawing.result.loss - 1) < 0.02);
-        network_memory_free(&memory);
+        executor_memory_free(memory);
         drawing_free(&drawing);
         guarded_free(x);
         guarded_free(s);
@@ -531,24 +535,24 @@ static void every_filter_is_drawn_alone(void **state) {
     static const int filters[COUNT] = {3, 0, 27, 9, 100};
     const int layer = vgg_find(&demo.net, "block4_conv3");
     const struct ascent_job job = job_of("draw/block5_conv3_6");
-    struct network network;
+    struct filled_vgg vgg;
     struct ascent *together, *alone;
     struct ascent_result results[COUNT], one;
     struct error error;
     size_t bytes = (size_t)job.octaves.width[2] * job.octaves.height[2] * 3;
-    assert_int_equal(network_make(&demo, &job.octaves, layer, winograd_find_kernels(NULL), &network, &error), 0);
-    assert_int_equal(ascent_make(&network, &job, layer, COUNT, &together, &error), 0);
-    assert_int_equal(ascent_make(&network, &job, layer, 1, &alone, &error), 0);
-    assert_int_equal(ascent_draw(together, layer, filters, COUNT, NULL, results, &error), 0);
+    filled_vgg_make(&demo, &job.octaves, layer, winograd_find_kernels(NULL), &vgg);
+    assert_int_equal(ascent_make(vgg.executor, &job, COUNT, &together, &error), 0);
+    assert_int_equal(ascent_make(vgg.executor, &job, 1, &alone, &error), 0);
+    assert_int_equal(ascent_draw(together, vgg.node[layer], filters, COUNT, NULL, results, &error), 0);
     for (int i = 0; i < COUNT; i++) {
-        assert_int_equal(ascent_draw(alone, layer, &filters[i], 1, NULL, &one, &error), 0);
+        assert_int_equal(ascent_draw(alone, vgg.node[layer], &filters[i], 1, NULL, &one, &error), 0);
         assert_true(one.loss == results[i].loss);
         assert_memory_equal(one.picture, results[i].picture, bytes);
         assert_memory_equal(one.trace, results[i].trace, one.iterations * sizeof(float));
     }
     ascent_free(alone);
     ascent_free(together);
-    network_free(&network);
+    filled_vgg_free(&vgg);
 }
 
 /* Stops at the n-th question. */
@@ -558,27 +562,27 @@ static void a_stop_is_obeyed_at_every_layer(void **state) {
     (void)state;
     const int layer = vgg_find(&demo.net, "block5_conv1"), filter = 1;
     struct ascent_job job = job_of("draw/block5_conv1_1");
-    struct network network;
+    struct filled_vgg vgg;
     struct ascent *ascent;
     struct ascent_result result;
     struct error error;
     job.epochs = 1;
-    assert_int_equal(network_make(&demo, &job.octaves, layer, winograd_find_kernels(NULL), &network, &error), 0);
-    assert_int_equal(ascent_make(&network, &job, layer, 1, &ascent, &error), 0);
+    filled_vgg_make(&demo, &job.octaves, layer, winograd_find_kernels(NULL), &vgg);
+    assert_int_equal(ascent_make(vgg.executor, &job, 1, &ascent, &error), 0);
     int questions = 1 << 20, left;
     const struct interrupt never = {countdown, &questions}, soon = {countdown, &left};
-    assert_int_equal(ascent_draw(ascent, layer, &filter, 1, &never, &result, &error), 0);
+    assert_int_equal(ascent_draw(ascent, vgg.node[layer], &filter, 1, &never, &result, &error), 0);
     questions = (1 << 20) - questions;
     /* One before each of three iterations, one at each of the layers below on the way there and back, and there once
      * more at the end; where the first two go together, at each of their strips. */
     assert_true(questions >= 3 * (1 + 2 * (layer - 1)) + layer - 1);
     for (int n = 1; n < questions; n++) {
         left = n;
-        assert_int_equal(ascent_draw(ascent, layer, &filter, 1, &soon, &result, &error), STATUS_STOPPED);
+        assert_int_equal(ascent_draw(ascent, vgg.node[layer], &filter, 1, &soon, &result, &error), STATUS_STOPPED);
         assert_int_equal(left, 0);
     }
     ascent_free(ascent);
-    network_free(&network);
+    filled_vgg_free(&vgg);
 }
 
 int main(void) {

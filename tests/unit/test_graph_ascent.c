@@ -1,9 +1,8 @@
-/* Pictures of any network: a VGG's are, byte for byte, those of struct network; others climb, in colour or grey,
- * whatever stands behind their layers. */
+/* Pictures of other networks than VGGs climb, in colour or grey, whatever stands behind their layers. */
 #include "ascent/noise.h"
+#include "filled.h"
 #include "filteratlas/ascent/ascent.h"
 #include "filteratlas/ascent/cost.h"
-#include "filteratlas/base/huge_pages.h"
 #include "filteratlas/model/model_file.h"
 #include "filteratlas/net/gemm.h"
 #include "graph_builder.h"
@@ -44,22 +43,16 @@ static struct ascent_job job_of(enum recipe_kind recipe) {
 
 /* An ascent on a graph, of one layer. */
 struct drawing {
-    const struct graph *graph;
     struct executor *executor;
     struct ascent *ascent;
     void *tables;
-    bool *layers;
 };
 
 static struct drawing begin(const struct graph *graph, const struct ascent_job *job, int layer, int batch) {
-    struct drawing d = {.graph = graph, .layers = calloc(graph->nodes, sizeof *d.layers)};
+    struct drawing d;
     struct error error;
-    d.layers[layer] = true;
-    check(executor_make(graph, &job->octaves, d.layers, winograd_find_kernels(NULL), &d.executor, &error), &error);
-    d.tables = huge_pages_allocate(executor_table_bytes(d.executor));
-    check(executor_place(d.executor, d.tables, &error), &error);
-    check(executor_fill_tables(d.executor, 0, 1, &error), &error);
-    check(ascent_make_of_graph(d.executor, job, batch, &d.ascent, &error), &error);
+    d.tables = filled_executor(graph, &job->octaves, layer, winograd_find_kernels(NULL), &d.executor);
+    check(ascent_make(d.executor, job, batch, &d.ascent, &error), &error);
     return d;
 }
 
@@ -67,7 +60,6 @@ static void end(struct drawing *d) {
     ascent_free(d->ascent);
     executor_free(d->executor);
     free(d->tables);
-    free(d->layers);
 }
 
 static void assert_equal_results(const struct ascent_result *a, const struct ascent_result *b, size_t bytes) {
@@ -76,44 +68,6 @@ static void assert_equal_results(const struct ascent_result *a, const struct asc
     assert_memory_equal(a->trace, b->trace, a->iterations * sizeof *a->trace);
     if (!a->dead)
         assert_memory_equal(a->picture, b->picture, bytes);
-}
-
-/* --- A VGG -------------------------------------------------------------------------------------------------------- */
-
-static void compare_with_network(const struct weights *weights, const struct graph *graph, const char *name,
-                                 enum recipe_kind recipe) {
-    struct ascent_job job = job_of(recipe);
-    int layer = vgg_find(&weights->net, name), node = graph_find(graph, name);
-    struct ascent_result of_network[FILTERS], of_graph[FILTERS];
-    struct network network;
-    struct ascent *ascent;
-    struct error error;
-    assert_int_equal(graph->node[node].number, layer);
-    check(network_make(weights, &job.octaves, layer, winograd_find_kernels(NULL), &network, &error), &error);
-    check(ascent_make(&network, &job, layer, FILTERS, &ascent, &error), &error);
-    check(ascent_draw(ascent, layer, filters, FILTERS, NULL, of_network, &error), &error);
-    struct drawing d = begin(graph, &job, node, FILTERS);
-    check(ascent_draw(d.ascent, node, filters, FILTERS, NULL, of_graph, &error), &error);
-    for (int i = 0; i < FILTERS; i++)
-        assert_equal_results(&of_network[i], &of_graph[i], (size_t)SIZE * SIZE * 3);
-    end(&d);
-    ascent_free(ascent);
-    network_free(&network);
-}
-
-static void a_vggs_pictures_are_the_same(void **state) {
-    (void)state;
-    static const char *const names[] = {"block1_conv1", "block2_conv2", "block4_conv1"};
-    struct weights weights;
-    struct model_file model;
-    struct error error;
-    check(weights_read(DEMO, NULL, &weights, &error), &error);
-    check(model_file_read(DEMO, NULL, false, &model, &error), &error);
-    for (int i = 0; i < 3; i++)
-        for (enum recipe_kind recipe = 0; recipe < RECIPES; recipe++)
-            compare_with_network(&weights, &model.graph, names[i], recipe);
-    graph_free(&model.graph);
-    weights_free(&weights);
 }
 
 /* --- Other networks ----------------------------------------------------------------------------------------------- */
@@ -236,7 +190,7 @@ static void refuse(int channels, bool grey) {
     layers[layer] = true;
     job.grey = grey;
     check(executor_make(&graph, &job.octaves, layers, winograd_find_kernels(NULL), &executor, &error), &error);
-    assert_int_equal(ascent_make_of_graph(executor, &job, 1, &ascent, &error), STATUS_USAGE);
+    assert_int_equal(ascent_make(executor, &job, 1, &ascent, &error), STATUS_USAGE);
     ascent_free(ascent);
     executor_free(executor);
     free(layers);
@@ -340,7 +294,6 @@ static int set_up(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_vggs_pictures_are_the_same),
         cmocka_unit_test(other_networks_are_drawn),
         cmocka_unit_test(silence_ends_an_ascent_behind_a_relu_alone),
         cmocka_unit_test(a_filter_without_gradient_is_dead),

@@ -9,6 +9,7 @@
 
 #include "filteratlas/model/layers.h"
 #include "filteratlas/model/model.h"
+#include "folder.h"
 #include "graph_builder.h"
 #include "model_writer.h"
 
@@ -16,7 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <unistd.h>
 
 /* --- Helpers ----------------------------------------------------------------------------------------------------- */
 
@@ -263,7 +263,7 @@ static void packing_keeps_what_nodes_have(void **state) {
 
 /* --- Whole models ------------------------------------------------------------------------------------------------ */
 
-static const char vgg_bn[] = "tests/data/networks/vgg_bn.h5"; /* 7 convolutions, fc1 of 16 units, predictions of 10 */
+static char *vgg_bn; /* its file: 7 convolutions, fc1 of 16 units, predictions of 10 */
 
 static void read_model(const char *path, const char *config, bool with_top, struct model *model) {
     struct error error;
@@ -287,11 +287,8 @@ static void write_vgg(const char *path) {
 /* Most of a VGG's numbers stand behind a flattened map: they are read when they are asked for. */
 static void a_vggs_top_is_read_when_it_is_asked_for(void **state) {
     (void)state;
-    char path[] = "/tmp/filteratlas-vgg.XXXXXX";
+    static const char path[] = "vgg.h5";
     struct model model, whole;
-    int id = mkstemp(path);
-    assert_true(id >= 0);
-    close(id);
     write_vgg(path);
     read_model(path, NULL, false, &model);
     read_model(path, NULL, true, &whole);
@@ -313,7 +310,6 @@ static void a_vggs_top_is_read_when_it_is_asked_for(void **state) {
         }
     model_free(&whole);
     model_free(&model);
-    unlink(path);
 }
 
 /* Their layers, names and numbers do not depend on what is asked for. */
@@ -348,12 +344,9 @@ static void write_dense(const char *path, int channels) {
 /* Of a network that is nothing but a top, the top is read without being asked for. */
 static void networks_of_dense_layers_are_read_whole(void **state) {
     (void)state;
-    char path[] = "/tmp/filteratlas-dense.XXXXXX";
+    static const char path[] = "dense.json";
     struct model model;
     struct error error;
-    int id = mkstemp(path);
-    assert_true(id >= 0);
-    close(id);
     write_dense(path, 1);
     read_model(vgg_bn, path, false, &model);
     assert_string_equal(model.graph.left_out, "");
@@ -363,8 +356,9 @@ static void networks_of_dense_layers_are_read_whole(void **state) {
     assert_int_equal(model_read(vgg_bn, path, false, &model, &error), STATUS_USAGE);
     assert_non_null(strstr(error.message, "dense takes pictures of 4 channels; networks of 1 or 3 can be drawn"));
     assert_null(model.graph.node);
-    unlink(path);
 }
+
+#define FOLDER_TEST(name) cmocka_unit_test_setup_teardown(name, folder_enter, folder_leave)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
@@ -376,9 +370,12 @@ int main(void) {
         cmocka_unit_test(dense_layers_are_usual_where_there_is_no_convolution),
         cmocka_unit_test(flattened_maps_are_no_layers),
         cmocka_unit_test(packing_keeps_what_nodes_have),
-        cmocka_unit_test(a_vggs_top_is_read_when_it_is_asked_for),
+        FOLDER_TEST(a_vggs_top_is_read_when_it_is_asked_for),
         cmocka_unit_test(other_networks_are_read_whole),
-        cmocka_unit_test(networks_of_dense_layers_are_read_whole),
+        FOLDER_TEST(networks_of_dense_layers_are_read_whole),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    vgg_bn = realpath("tests/data/networks/vgg_bn.h5", NULL);
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    free(vgg_bn);
+    return failed;
 }

@@ -1,5 +1,6 @@
 /* One writer per layer: who holds a lock, who is refused it, and whose lock is taken over. The other writers are
- * processes of their own, since a lock belongs to a process. */
+ * processes of their own, since a lock belongs to a process. Most tests wait for periods that are what they are, up to
+ * 20 s: so all tests run at once, each in a process and a folder of its own. */
 #include "filteratlas/atlas/lock.h"
 #include "filteratlas/base/clock.h"
 #include "folder.h"
@@ -527,7 +528,7 @@ static void a_thread_that_cannot_start_says_why(void **state) {
 #endif
     if (!limits_hold())
         skip();
-    assert_int_equal(chmod(".", 0777) | mkdir("units", 0777) | chmod("units", 0777), 0);
+    assert_int_equal(chmod(".", 0777) | chmod("units", 0777), 0);
     assert_int_equal(take_without_room(RLIMIT_AS, address_space() + (192 << 10)), 1);
     if (geteuid() == 0)
         assert_int_equal(take_without_room(RLIMIT_NPROC, 0), 2);
@@ -569,9 +570,43 @@ static void more_layers_than_files_may_be_open(void **state) {
     }
 }
 
+/* All at once ----------------------------------------------------------------------------------------------------- */
+
+static int enter(void **state) { return folder_enter(state) || mkdir("units", 0777); }
+
+struct running {
+    pid_t process;
+    FILE *output;
+};
+
+static struct running start(const struct CMUnitTest *test) {
+    const struct CMUnitTest alone[] = {*test};
+    struct running running = {.output = tmpfile()};
+    if (!running.output || (running.process = fork()) < 0) {
+        perror("a test can't be started");
+        exit(1);
+    }
+    if (running.process)
+        return running;
+    dup2(fileno(running.output), STDOUT_FILENO);
+    dup2(fileno(running.output), STDERR_FILENO);
+    exit(cmocka_run_group_tests_name(test->name, alone, enter, folder_leave));
+}
+
+/* Whether it passed; shows what it had to say. */
+static bool finish(const struct running *running) {
+    int status = 1, byte;
+    waitpid(running->process, &status, 0);
+    rewind(running->output);
+    while ((byte = getc(running->output)) != EOF)
+        putchar(byte);
+    fclose(running->output);
+    return status == 0;
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_thread_that_cannot_start_says_why), /* first: an ended thread leaves its stack to the next */
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_thread_that_cannot_start_says_why),
         cmocka_unit_test(a_lock_is_taken_and_given_back),
         cmocka_unit_test(a_live_owner_is_named_and_kept),
         cmocka_unit_test(a_dead_owner_is_followed_at_once),
@@ -591,5 +626,12 @@ int main(void) {
         cmocka_unit_test(what_stands_still_is_taken_over),
         cmocka_unit_test(more_layers_than_files_may_be_open),
     };
-    return cmocka_run_group_tests(tests, folder_enter, folder_leave);
+    enum { TESTS = sizeof tests / sizeof *tests };
+    struct running running[TESTS];
+    int failed = 0;
+    for (int i = 0; i < TESTS; i++)
+        running[i] = start(&tests[i]);
+    for (int i = 0; i < TESTS; i++)
+        failed += !finish(&running[i]);
+    return failed > 0;
 }

@@ -1,5 +1,6 @@
 /* The first layer, the single channel and whole networks against plain loops in double precision; that a picture's bits
  * do not depend on its batch; and that the memory asked for is enough. */
+#include "filled.h"
 #include "filteratlas/net/first_layer.h"
 #include "filteratlas/net/gemm.h"
 #include "filteratlas/net/network.h"
@@ -417,11 +418,10 @@ static void compare_layer(const struct twin_pass *pass, const struct winograd_ke
     struct octaves octaves = one_size(pass->height, pass->width);
     struct network network;
     struct guarded_memory memory;
-    struct error error;
     int filter = find_live(pass, layer);
     if (filter < 0)
         return;
-    assert_int_equal(network_make(pass->weights, &octaves, layer, kernels, &network, &error), 0);
+    void *tables = filled_network(pass->weights, &octaves, layer, kernels, &network);
     make_memory(&network, &octaves, layer, 1, &memory);
     struct network_picture picture = {
         .filter = filter, .x = x, .gradient = guarded_floats((size_t)pass->height * pass->width * 3)};
@@ -430,6 +430,7 @@ static void compare_layer(const struct twin_pass *pass, const struct winograd_ke
     guarded_free(picture.gradient);
     free_memory(&memory);
     network_free(&network);
+    free(tables);
 }
 
 /* The layers [from, to) in all kernels. A flipped ReLU shows as an error of the gradient of up to about 1e-2. */
@@ -590,14 +591,14 @@ static void batches_have_the_bits_of_single_pictures(void **state) {
     struct octaves octaves = sizes(3, size);
     struct weights weights;
     struct network network;
-    struct error error;
     deaden(&weights);
     for (int set = 0; set < set_count; set++) {
-        assert_int_equal(network_make(&weights, &octaves, 12, sets[set], &network, &error), 0);
+        void *tables = filled_network(&weights, &octaves, 12, sets[set], &network);
         for (int octave = 0; octave < (set ? 2 : 3); octave++)
             for (size_t i = 0; i < sizeof layers / sizeof *layers; i++)
                 compare_batch(&network, &octaves, layers[i], octave);
         network_free(&network);
+        free(tables);
     }
     weights_free(&weights);
 }
@@ -667,11 +668,11 @@ static void strips_have_the_bits_of_whole_maps(void **state) {
     struct octaves octaves = sizes(5, size);
     for (int set = 0; set < set_count; set++) {
         struct network network;
-        struct error error;
-        assert_int_equal(network_make(&demo, &octaves, 2, sets[set], &network, &error), 0);
+        void *tables = filled_network(&demo, &octaves, 2, sets[set], &network);
         for (int i = 0; i < octaves.steps; i++)
             compare_strips(&network, size[i][0], size[i][1]);
         network_free(&network);
+        free(tables);
     }
 }
 
@@ -717,9 +718,8 @@ static void traffic_follows_from_the_shapes(void **state) {
     static const int size[][2] = {{64, 80}, {34, 36}};
     struct octaves octaves = sizes(2, size);
     struct network network;
-    struct error error;
     int last = demo.net.layers - 1;
-    assert_int_equal(network_make(&demo, &octaves, last, sets[0], &network, &error), 0);
+    void *tables = filled_network(&demo, &octaves, last, sets[0], &network);
     check_first_layers(&network, 64, 80);
     check_table_passes(&network, 64, 80);
     for (int i = 0; i < octaves.steps; i++) {
@@ -729,6 +729,7 @@ static void traffic_follows_from_the_shapes(void **state) {
         assert_true(eight.tables > one.tables && eight.tables < 8 * one.tables); /* small maps go together */
     }
     network_free(&network);
+    free(tables);
 }
 
 /* Memory ---------------------------------------------------------------------------------------------------------- */
@@ -754,8 +755,7 @@ static void use_memory(const struct network *network, const struct octaves *octa
 static void fill_memory(const struct weights *weights, const struct octaves *octaves, int deepest,
                         const struct winograd_kernels *kernels) {
     struct network network;
-    struct error error;
-    assert_int_equal(network_make(weights, octaves, deepest, kernels, &network, &error), 0);
+    void *tables = filled_network(weights, octaves, deepest, kernels, &network);
     for (int pictures = 1; pictures <= BATCH; pictures += 3) {
         struct guarded_memory memory;
         make_memory(&network, octaves, deepest, pictures, &memory);
@@ -763,6 +763,7 @@ static void fill_memory(const struct weights *weights, const struct octaves *oct
         free_memory(&memory);
     }
     network_free(&network);
+    free(tables);
 }
 
 static void the_memory_asked_for_is_enough_and_no_more(void **state) {

@@ -8,7 +8,6 @@
 #include "filteratlas/base/error.h"
 #include "filteratlas/model/octaves.h"
 #include "filteratlas/net/executor.h"
-#include "filteratlas/net/network.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -64,15 +63,11 @@ struct ascent_result {
 
 struct ascent;
 
-/* The memory to draw up to `batch` <= ASCENT_MAX_BATCH filters at once of layers up to `deepest`. network and job must
- * outlive it. */
-int ascent_make(const struct network *network, const struct ascent_job *job, int deepest, int batch,
-                struct ascent **ascent, struct error *error);
-
-/* The same for any network, of the layers and sizes that the executor was made for; a layer is the number of its node.
- * STATUS_USAGE if the network's pictures have neither 3 channels nor, with job->grey, 1. */
-int ascent_make_of_graph(const struct executor *executor, const struct ascent_job *job, int batch,
-                         struct ascent **ascent, struct error *error);
+/* The memory to draw up to `batch` <= ASCENT_MAX_BATCH filters at once of the layers that the executor was made for, at
+ * the job's sizes, which must be among the executor's. executor and job must outlive it; a layer is the number of its
+ * node. STATUS_USAGE if the network's pictures have neither 3 channels nor, with job->grey, 1. */
+int ascent_make(const struct executor *executor, const struct ascent_job *job, int batch, struct ascent **ascent,
+                struct error *error);
 void ascent_free(struct ascent *ascent);
 
 /* Bytes of that memory. */

@@ -24,7 +24,7 @@ int durable_write_part(const char *path, const void *bytes, size_t size, struct 
 int durable_sync_part(const char *path, struct error *error);
 
 /* Gives the temporary file its name. Durable once durable_sync_folder has been called. */
-int durable_publish(const char *path, struct error *error);
+int durable_rename(const char *path, struct error *error);
 
 /* Whether errno means that a file system doesn't have a call (hard links, fsync of a folder), rather than that the call
  * went wrong. */

@@ -121,8 +121,8 @@ int store_commit_unit(const struct store *store, const char *layer, int unit, co
 /* The same in steps, for one that commits many units together: each step for all of them before the next, so that a
  * folder is flushed once for all. The names of the pictures; their flushing, by layer; the record, which must not be
  * written by two at once; its flushing, by layer; then, with a trace, what an older record named. */
-int store_publish_pictures(const struct store *store, const char *layer, const struct store_filter *filters, int count,
-                           struct error *error);
+int store_rename_pictures(const struct store *store, const char *layer, const struct store_filter *filters, int count,
+                          struct error *error);
 int store_sync_pictures(const struct store *store, const char *layer, struct error *error);
 int store_write_record(const struct store *store, const char *layer, int unit, const struct store_filter *filters,
                        int count, const char *trace, struct error *error);

@@ -1,4 +1,4 @@
-/* PNG pictures, 8-bit RGB, through libpng: the one place that includes png.h. Rows are [width][3] bytes. */
+/* PNG pictures, 8-bit RGB, through libpng. Rows are [width][3] bytes. */
 #ifndef FILTERATLAS_PNG_FILE_H
 #define FILTERATLAS_PNG_FILE_H
 

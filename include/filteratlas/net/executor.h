@@ -47,7 +47,7 @@ int executor_fill_tables(const struct executor *executor, int part, int parts, s
 const struct graph *executor_graph(const struct executor *executor);
 
 /* Whether it was made for a layer; of a VGG it can draw all convolutions up to the last of those. */
-bool executor_draws(const struct executor *executor, int layer);
+bool executor_has_layer(const struct executor *executor, int layer);
 
 /* Filters of a layer, and whether its stage is a ReLU, if only up to a greatest value: a channel that is silent then
  * has no gradient. */
@@ -111,7 +111,7 @@ int executor_count_work(const struct executor *executor, int layer, int octave, 
 int executor_traffic(const struct executor *executor, int layer, int octave, int count, struct network_traffic *traffic,
                      struct error *error);
 
-/* The VGG whose convolutions struct network draws, and which of them a layer is; -1 if it is none. */
+/* The VGG whose convolutions struct network computes, and which of them a layer is; -1 if it is none. */
 int executor_vgg_layer(const struct executor *executor, int layer, const struct vgg **net);
 
 #endif

@@ -22,7 +22,6 @@ struct network {
     float *bias[VGG_MAX_LAYERS];                   /* padded; owned */
     void *table[VGG_MAX_LAYERS][2][2];             /* [layer][direction][tile], NULL where not needed; not owned */
     int deepest;                                   /* layers 1 ... deepest - 1 have tables */
-    void *own_tables;                              /* of network_make */
 };
 
 /* Bytes of the tables for drawing layers up to `deepest` at the sizes of octaves. Which tiles a layer uses, and so the
@@ -30,16 +29,12 @@ struct network {
 size_t network_table_bytes(const struct vgg *net, const struct octaves *octaves, int deepest,
                            const struct winograd_kernels *kernels);
 
-/* Makes the network for drawing layers up to `deepest` at the sizes of octaves. *weights must outlive *network. Release
- * with network_free, after a failure too. */
-int network_make(const struct weights *weights, const struct octaves *octaves, int deepest,
-                 const struct winograd_kernels *kernels, struct network *network, struct error *error);
-void network_free(struct network *network);
-
-/* The same with its tables at `tables`, network_table_bytes of them, aligned to 64 bytes, in memory that processes may
- * share and that must outlive *network. They must be filled before use. */
+/* Makes the network for drawing layers up to `deepest` at the sizes of octaves, with its tables at `tables`,
+ * network_table_bytes of them, aligned to 64 bytes, in memory that processes may share. They must be filled before use;
+ * they and *weights must outlive *network. Release with network_free, after a failure too. */
 int network_place(const struct weights *weights, const struct octaves *octaves, int deepest,
                   const struct winograd_kernels *kernels, void *tables, struct network *network, struct error *error);
+void network_free(struct network *network);
 
 /* Fills a part of the tables, 0 <= part < parts, so that the processes that share them share the work: the tables are
  * complete when all parts are filled. */

@@ -1,4 +1,4 @@
-#include "filteratlas/atlas/order.h"
+#include "filteratlas/atlas/sort.h"
 
 #include <stdlib.h>
 
@@ -9,8 +9,8 @@ static int by_loss(const void *a, const void *b) {
     return (x->index > y->index) - (x->index < y->index);
 }
 
-int order_live(const struct store_layer *layer, bool by_index, struct store_filter **live, int *count,
-               struct error *error) {
+int sort_live(const struct store_layer *layer, bool by_index, struct store_filter **live, int *count,
+              struct error *error) {
     struct store_filter *chosen = *live = malloc((layer->count + 1) * sizeof *chosen);
     *count = 0;
     if (!chosen)
