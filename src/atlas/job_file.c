@@ -171,16 +171,14 @@ static int lock_job(const struct store *store, const struct lock_patience *patie
     return lock_take(store->folder, names, 1, &long_one, lock, error);
 }
 
-/* What differs between the job there and the one wanted; "" if nothing does. A job.txt that isn't there differs. */
-static int compare(const struct store *store, const struct store_entry *wanted, int entries, bool *there,
-                   struct text *differences, struct error *error) {
+/* The job there, and what differs between it and the one wanted; "" if nothing does. *there: whether there is one. */
+static int compare(const struct store *store, const struct store_entry *wanted, int entries, struct store_job *found,
+                   bool *there, struct text *differences, struct error *error) {
     static const char *const none[] = {NULL};
-    struct store_job found = {0};
     *there = exists(store->folder, "job.txt");
-    int status = *there ? store_read_job(store->folder, &found, error) : STATUS_OK;
+    int status = *there ? store_read_job(store->folder, found, error) : STATUS_OK;
     if (!status && *there)
-        store_job_differences(&found, wanted, entries, none, differences);
-    store_job_free(&found);
+        store_job_differences(found, wanted, entries, none, differences);
     return status;
 }
 
@@ -198,14 +196,16 @@ static int write_job(const struct store *store, const struct store_entry *job, i
 /* With the job's lock: makes job.txt, or that of a job that never drew anything anew. */
 static int claim(const struct store *store, const struct store_entry *job, int entries,
                  const struct lock_patience *patience, struct error *error) {
+    struct store_job found = {0};
     struct text differences = {0};
     bool there, held = false;
-    int status = compare(store, job, entries, &there, &differences, error);
+    int status = compare(store, job, entries, &found, &there, &differences, error);
     bool free_to_take = !is_drawn(store) && (!there || differences.size);
     if (!status && free_to_take && there)
         status = lock_find_any(store->folder, JOB_LOCK, patience ? patience->interrupt : NULL, &held, error);
     if (!status && free_to_take && !held)
         status = write_job(store, job, entries, error);
+    store_job_free(&found);
     text_free(&differences);
     return status;
 }
@@ -227,25 +227,35 @@ static void name_mosaics(const struct store_job *job, struct store *store) {
     snprintf(store->prefix, sizeof store->prefix, "%s", !network || is_among(network, usual) ? "vgg" : network);
 }
 
-static int note_job(struct store *store, struct error *error) {
+static void note_job(const struct store_job *job, struct store *store) {
+    strcpy(store->job_digest, job->digest);
+    name_mosaics(job, store);
+}
+
+static int read_job(struct store *store, struct error *error) {
     struct store_job job = {0};
     int status = store_read_job(store->folder, &job, error);
-    strcpy(store->job_digest, job.digest);
-    name_mosaics(&job, store);
+    if (!status)
+        note_job(&job, store);
     store_job_free(&job);
     return status;
 }
 
-/* Whether the job there is the one wanted. */
-static int check_job(const struct store *store, const struct store_entry *job, int entries, struct error *error) {
+/* Whether the job there is the one wanted. What is noted of it is of the job that was compared: the next moment another
+ * may stand there. */
+static int check_job(struct store *store, const struct store_entry *job, int entries, struct error *error) {
+    struct store_job found = {0};
     struct text differences = {0};
     bool there;
-    int status = compare(store, job, entries, &there, &differences, error);
+    int status = compare(store, job, entries, &found, &there, &differences, error);
     if (!status && !there)
         status = error_set(error, STATUS_USAGE, "%s: holds pictures but no job.txt; give another --out", store->folder);
     if (!status && differences.size)
         status = error_set(error, STATUS_OTHER_JOB, "%s: holds another job, which differs in %s; give another --out",
                            store->folder, differences.bytes + 2);
+    if (!status)
+        note_job(&found, store);
+    store_job_free(&found);
     text_free(&differences);
     return status;
 }
@@ -261,9 +271,7 @@ int store_open(const char *folder, const struct store_entry *job, int entries, c
         return status;
     if (!is_drawn(store) && check_job(store, job, entries, error))
         status = claim_alone(store, job, entries, patience, error);
-    if (!status)
-        status = check_job(store, job, entries, error);
-    return status ? status : note_job(store, error);
+    return status ? status : check_job(store, job, entries, error);
 }
 
 /* What the first picture of a layer that says whose it is says of its job. */
@@ -308,7 +316,7 @@ int store_open_existing(const char *folder, struct store *store, struct error *e
         return status;
     if (access(folder, F_OK))
         return error_set(error, STATUS_USAGE, "%s: no such folder; give the --out of a render", folder);
-    if (note_job(store, error))
+    if (read_job(store, error))
         return error_set(error, STATUS_USAGE,
                          "%s: holds no atlas (no readable job.txt in it); give the --out of a render", folder);
     return check_unchanged(store, error);
@@ -321,7 +329,7 @@ static int confirm(const struct store *store, const struct lock_patience *patien
     struct lock *lock = NULL;
     int status = is_drawn(store) ? STATUS_OK : lock_job(store, patience, &lock, error);
     if (!status)
-        status = note_job(&now, error);
+        status = read_job(&now, error);
     if (!status && strcmp(now.job_digest, store->job_digest) != 0)
         status = error_set(error, STATUS_OTHER_JOB, "%s: another job was begun in it just now; give another --out",
                            store->folder);
