@@ -37,12 +37,13 @@ launcher_in_slurm() {
 }
 
 # launcher_of_job: the same for the ranks that this Slurm job asked for, and LAUNCHER, where it is not set: srun, which
-# starts the ranks itself if this Slurm speaks PMIx; else mpirun. Either binds every rank to a core of its own, and ends
-# the job when a rank is killed, out of memory say.
+# starts the ranks itself if this Slurm and the MPI that is there speak PMIx, as MPICH and its kin mostly don't; else mpirun.
+# Either binds every rank to a core of its own, and ends the job when a rank is killed, out of memory say.
 launcher_of_job() {
     export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
     if [ -z "${LAUNCHER:-}" ]; then
-        if srun --mpi=list 2>&1 | grep -qw pmix; then LAUNCHER=srun; else LAUNCHER=mpirun; fi
+        LAUNCHER=mpirun
+        [ "$(launcher_kind)" = hydra ] || ! srun --mpi=list 2>&1 | grep -qw pmix || LAUNCHER=srun
     fi
     case $LAUNCHER in
     srun)

@@ -5,6 +5,15 @@
 #include "winograd_kernels.h"
 #include "winograd_vectors.h"
 
+/* Two neighbouring operands in all lanes. clang 16 and 17 break down over a product with that unless it is hidden. */
+INLINE __m512bh splat(int32_t pair) {
+    __m512i lanes = _mm512_set1_epi32(pair);
+#if __clang_major__ == 16 || __clang_major__ == 17
+    __asm__("" : "+v"(lanes));
+#endif
+    return (__m512bh)lanes;
+}
+
 /* Six tiles by columns vectors of output channels; a vector of weights holds those from two input channels. */
 INLINE void product_block(int columns, const operand *v, size_t v_stride, const operand *u, int depth, float *m,
                           size_t m_stride, const char *next) {
@@ -21,7 +30,7 @@ INLINE void product_block(int columns, const operand *v, size_t v_stride, const 
             memcpy(&pair, v + (size_t)t * v_stride + (size_t)k, sizeof pair);
             UNROLL
             for (int n = 0; n < columns; ++n)
-                sum[t][n] = _mm512_dpbf16_ps(sum[t][n], (__m512bh)_mm512_set1_epi32(pair), weight[n]);
+                sum[t][n] = _mm512_dpbf16_ps(sum[t][n], splat(pair), weight[n]);
         }
     }
     UNROLL

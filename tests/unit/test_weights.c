@@ -447,6 +447,7 @@ static void limit_memory(rlim_t bytes) {
 
 /* Uses up what malloc has, then allows `room` more bytes. */
 static void leave_room(size_t room) {
+    void *volatile taken; /* or a compiler leaves out what is never used */
     long pages = 0;
     FILE *statm = fopen("/proc/self/statm", "r");
     if (!statm || fscanf(statm, "%ld", &pages) != 1)
@@ -455,8 +456,9 @@ static void leave_room(size_t room) {
     rlim_t used = (rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE);
     limit_memory(used);
     for (size_t size = 1 << 20; size >= 16; size /= 2)
-        while (malloc(size))
-            ;
+        do
+            taken = malloc(size);
+        while (taken);
     limit_memory(used + room);
 }
 
