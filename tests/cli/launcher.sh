@@ -26,6 +26,12 @@ check "Hydra: the hosts in its own words, all slots" test "$(words launcher_on_h
     "-hosts node01:16,node02:8,node03 -n 25 -bind-to core"
 check "Hydra: fewer ranks" test "$(words launcher_on_hosts hostfile 3 A)" = "-hosts node01:16,node02:8,node03 -n 3 -bind-to core"
 check "Hydra: in a Slurm job" test "$(words launcher_in_slurm 4)" = "-n 4 -bind-to core"
+# taken MPI: the launcher of a job whose srun speaks PMIx.
+taken() { said "$1" && (PATH=$TEMPORARY:$PATH SLURM_NTASKS=4 && unset LAUNCHER && launcher_of_job && echo "$LAUNCHER"); }
+printf '#!/bin/sh\necho "MPI plugin types are... pmix"\n' >srun && chmod +x srun
+check "Slurm starts the ranks of an MPI that speaks PMIx" test "$(taken 'mpirun (Open MPI) 4.1.4')" = srun
+check "and Hydra those of one that may not" test "$(taken 'HYDRA build details:')" = mpirun
+rm srun
 MPIRUN=mpirun
 
 # The launcher that is here understands its words: three ranks, whatever this machine has.
