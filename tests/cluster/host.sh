@@ -17,6 +17,7 @@ private_folders() {
     mount -t tmpfs tmpfs /dev/shm
     mount -t tmpfs tmpfs /run
     mkdir -p /run/munge /run/sshd /run/slurmd
+    [ -e /etc/hosts ] || : >/etc/hosts # the smallest systems have none
     mount --bind "$CLUSTER/hosts" /etc/hosts
     mount --bind "$CLUSTER/slurm" /etc/slurm
 }
