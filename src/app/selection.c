@@ -38,18 +38,24 @@ static int count_matches(const char *pattern, const char *const *names, int coun
 }
 
 /* What a pattern without a match was meant to be; false if nothing comes near. A layer that other VGGs have is meant as
- * it stands. */
+ * it stands. Networks name layers with slashes, files can't. */
 static bool guess_pattern(const char *pattern, const char *const *names, int count, char guess[PATTERN_SIZE]) {
     int block, number, end = 0;
-    const char *nearest = nearest_word(pattern, names, count);
+    char safe[PATTERN_SIZE];
+    snprintf(safe, sizeof safe, "%s", pattern);
+    for (char *slash = safe; (slash = strchr(slash, '/')) != NULL;)
+        *slash = '_';
+    const char *nearest = nearest_word(safe, names, count);
     if (sscanf(pattern, "block%d_conv%d%n", &block, &number, &end) == 2 && !pattern[end])
         return false;
     if (sscanf(pattern, "conv%d_%d%n", &block, &number, &end) == 2 && !pattern[end]) /* as Caffe names them */
         snprintf(guess, PATTERN_SIZE, "block%d_conv%d", block, number);
+    else if (count_matches(safe, names, count))
+        memcpy(guess, safe, sizeof safe);
     else if (nearest)
         snprintf(guess, PATTERN_SIZE, "%s", nearest);
     else
-        snprintf(guess, PATTERN_SIZE, "%.100s_*", pattern); /* block5 */
+        snprintf(guess, PATTERN_SIZE, "%.100s_*", safe); /* block5 */
     return count_matches(guess, names, count) > 0;
 }
 

@@ -90,8 +90,7 @@ static int find_chain(struct chain *chain, struct error *error) {
             named |= chain->list->item[i].block > 0;
         }
     if (chain->count == 0)
-        return error_set(error, STATUS_USAGE, "%s: holds no convolution's kernel; give the weights of a VGG network",
-                         chain->path);
+        return error_set(error, STATUS_USAGE, "%s: holds no convolution's kernel; " GIVE_MODEL, chain->path);
     if (named)
         return keep_named(chain, error);
     return chain->list->sorted ? STATUS_OK : sort_numbered(chain, error);
@@ -341,7 +340,8 @@ static int make_network(struct chain *chain, const struct axes **axes, struct vg
     if (!chain->named && chain->list->placed && chain->list->sorted)
         cut_top(chain);
     if (vgg_make(chain->count, widths, net, &why))
-        return error_set(error, why.status, "%s: %s; give the weights of one of these", chain->path, why.message);
+        return error_set(error, why.status, "%s: %s, and weights alone say no more of a network; " GIVE_MODEL,
+                         chain->path, why.message);
     *axes = count_fitting(chain, &theano) > count_fitting(chain, &tensorflow) ? &theano : &tensorflow;
     if ((chain->named && check_positions(chain, net, error)) || check_others(chain, error) ||
         check_layers(chain, *axes, error) || check_blocks(chain, net, error))

@@ -58,6 +58,8 @@ check "class units behind a dense layer" ask predictions
 check "have pictures" test -e asked/filters/predictions/0000.png
 expect "an unknown layer" 2 "--layers conv9: no such layer; " "$FILTERATLAS" render --weights "$NETWORKS/resnet_like.h5" \
     --out asked "${FOURIER[@]}" --layers conv9
+expect "a part of a name with a slash" 2 "--layers vgg_sub/block3: no such layer; did you mean 'vgg_sub_block3_\\*'" \
+    "$FILTERATLAS" plan --weights "$NETWORKS/nested.h5" "${FOURIER[@]}" --layers vgg_sub/block3
 expect "what is right for VGGs alone" 2 "--precision bf16: is there for VGG networks, resnet is another; " \
     "$FILTERATLAS" render --weights "$NETWORKS/resnet_like.h5" --out other --precision bf16 "${FOURIER[@]}"
 expect "another network in the same folder" 3 "network .resnet there, now mobilenet." \

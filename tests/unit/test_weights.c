@@ -267,6 +267,7 @@ static void listed_groups_that_are_not_there_are_named(void **state) {
     assert_defect_refused(&recipe, "block1_conv1 is missing");
     recipe.plain_names = true;
     assert_defect_refused(&recipe, "12 convolutions make no VGG");
+    assert_defect_refused(&recipe, "give the whole model");
 }
 
 static void broken_lists_of_names_are_named(void **state) {
