@@ -253,25 +253,11 @@ static int check_job(struct store *store, const struct store_entry *job, int ent
     if (!status && differences.size)
         status = error_set(error, STATUS_OTHER_JOB, "%s: holds another job, which differs in %s; give another --out",
                            store->folder, differences.bytes + 2);
-    if (!status)
+    if (there)
         note_job(&found, store);
     store_job_free(&found);
     text_free(&differences);
     return status;
-}
-
-/* Several renders may be starting in the same folder: the job's lock decides which of them writes job.txt. A folder
- * with pictures is only looked at. */
-int store_open(const char *folder, const struct store_entry *job, int entries, const struct lock_patience *patience,
-               struct store *store, struct error *error) {
-    int status = set_folder(folder, store, error);
-    if (!status)
-        status = make_folders(store->folder, error);
-    if (status)
-        return status;
-    if (!is_drawn(store) && check_job(store, job, entries, error))
-        status = claim_alone(store, job, entries, patience, error);
-    return status ? status : check_job(store, job, entries, error);
 }
 
 /* What the first picture of a layer that says whose it is says of its job. */
@@ -307,6 +293,27 @@ static int check_unchanged(const struct store *store, struct error *error) {
         status = error_set(error, STATUS_USAGE,
                            "%s/job.txt: is damaged, the pictures were drawn with another one; put back a copy of it",
                            store->folder);
+    return status;
+}
+
+/* Several renders may be starting in the same folder: the job's lock decides which of them writes job.txt. A folder
+ * with pictures is only looked at. That it holds another job is not to be said of one whose job.txt was damaged. */
+int store_open(const char *folder, const struct store_entry *job, int entries, const struct lock_patience *patience,
+               struct store *store, struct error *error) {
+    int status = set_folder(folder, store, error);
+    if (!status)
+        status = make_folders(store->folder, error);
+    if (status)
+        return status;
+    if (!is_drawn(store) && check_job(store, job, entries, error))
+        status = claim_alone(store, job, entries, patience, error);
+    if (!status)
+        status = check_job(store, job, entries, error);
+    struct error changed;
+    if (status == STATUS_OTHER_JOB && check_unchanged(store, &changed)) {
+        *error = changed;
+        status = changed.status;
+    }
     return status;
 }
 

@@ -39,6 +39,8 @@ head -c 100 atlas/losses.csv >broken/job.txt
 expect "a job.txt that is none: one line, status 2" 2 '^filteratlas: broken/job.txt: is damaged' "$FILTERATLAS" stitch --out broken -q
 sed 's/^epochs = .*/epochs = 4/' atlas/job.txt >broken/job.txt
 expect "a job.txt that was changed: one line, status 2" 2 '^filteratlas: broken/job.txt: is damaged' "$FILTERATLAS" stitch --out broken -q
+sed 's/$/\r/' atlas/job.txt >broken/job.txt
+expect "a job.txt with a text editor's line ends is not another job" 2 '^filteratlas: broken/job.txt: is damaged' "$FILTERATLAS" render --out broken "${JOB[@]}"
 
 # What can't be read, by one who is not root
 cp "$FILTERATLAS" filteratlas
