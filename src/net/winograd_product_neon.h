@@ -33,17 +33,31 @@ INLINE void product_step(float32x4_t sum[WINOGRAD_ROWS][COLUMNS], const float *v
     ADD_LANE(3)
 }
 
+/* One input channel: the first layer's depth, 27, is no multiple of four. */
+INLINE void product_rest(float32x4_t sum[WINOGRAD_ROWS][COLUMNS], const float *v, size_t v_stride, const float *u) {
+    UNROLL
+    for (int n = 0; n < COLUMNS; ++n) {
+        const float32x4_t weight = vld1q_f32(u + n * LANES);
+        UNROLL
+        for (int t = 0; t < WINOGRAD_ROWS; ++t)
+            sum[t][n] = vfmaq_n_f32(sum[t][n], weight, v[(size_t)t * v_stride]);
+    }
+}
+
 INLINE void product_block(const float *v, size_t v_stride, const float *u, size_t u_stride, int depth, float *m,
                           size_t m_stride, const float *next) {
     for (int done = 0; done < depth; done += SLICE) {
         float32x4_t sum[WINOGRAD_ROWS][COLUMNS] = {{{0}}};
         const int end = least(done + SLICE, depth);
+        int k = done;
         ROLLED
-        for (int k = done; k < end; k += LANES) {
+        for (; k + LANES <= end; k += LANES) {
             for (int line = 0; next && line < LANES; ++line)
                 __builtin_prefetch(next + (size_t)(k + line) * WINOGRAD_LINE, 0, 2);
             product_step(sum, v + k, v_stride, u + (size_t)k * u_stride, u_stride);
         }
+        for (; k < end; ++k)
+            product_rest(sum, v + k, v_stride, u + (size_t)k * u_stride);
         UNROLL
         for (int t = 0; t < WINOGRAD_ROWS; ++t)
             UNROLL
