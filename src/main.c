@@ -1,6 +1,7 @@
 #include "filteratlas/app/app.h"
 #include "filteratlas/base/error.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,11 +18,22 @@ static void start_with_one_blas_thread(char **argv) {
     execv(path, argv); /* comes back only if that fails: then it goes on with the threads */
 }
 
+/* What was started without them, as by a daemon, must not write what it has to say into the first file it opens. As
+ * with a closed one, nothing can be read or written there. */
+static void open_standard_files(void) {
+    for (int descriptor = STDIN_FILENO; descriptor <= STDERR_FILENO; descriptor++)
+        if (fcntl(descriptor, F_GETFD) < 0 && open("/dev/null", descriptor ? O_RDONLY : O_WRONLY) < 0)
+            return;
+}
+
 int main(int argc, char **argv) {
+    open_standard_files();
     start_with_one_blas_thread(argv);
     int status = app_run(argc, argv);
     if ((fflush(stdout) || ferror(stdout)) && !status) {
-        fprintf(stderr, "filteratlas: standard output: cannot be written; make room and run the command again\n");
+        fprintf(stderr,
+                "filteratlas: standard output: closed, or could not be written; make room, or give it to a file, and "
+                "run the command again\n");
         status = STATUS_FAILURE;
     }
     return status;

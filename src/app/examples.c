@@ -3,6 +3,7 @@
 #include "examples_work.h"
 #include "filteratlas/app/app.h"
 #include "filteratlas/base/clock.h"
+#include "filteratlas/cluster/launcher.h"
 #include "filteratlas/cluster/shared.h"
 #include "filteratlas/cluster/stop.h"
 #include "filteratlas/cluster/tasks.h"
@@ -133,9 +134,9 @@ static int open_folder(struct run *run, struct error *error) {
     snprintf(run->folder, sizeof run->folder, "%s/examples", run->options.out);
     int status = check_job(run, entries, count, error);
     if (!status)
-        status = store_open(run->folder, entries, count, &patience, &store, error);
+        status = store_open_other(run->folder, "state.txt", entries, count, &patience, &store, error);
     if (!status)
-        status = lock_take(run->folder, names, 1, &patience, &run->lock, error);
+        status = store_begin(&store, names, 1, &patience, &run->lock, error);
     text_free(&layers);
     return status;
 }
@@ -368,12 +369,16 @@ static void run_free(struct run *run) {
 int app_examples(int argc, char **argv) {
     struct run run = {.start = clock_now()};
     struct error error;
+    if (launcher_check_start(&error))
+        return report_error(&error);
     stop_catch_signals(); /* first: one that comes while MPI starts must not kill the job */
     cluster_start(&run.cluster);
     gemm_use_one_thread();
     int status = options_parse(COMMAND_EXAMPLES, argc, argv, &run.options, &error);
     if (!status && run.options.help && run.cluster.rank == 0)
         command_print_help(COMMAND_EXAMPLES);
+    if (!status && !run.options.help)
+        status = launcher_check(run.cluster.ranks, run.cluster.mpi, &error);
     if (!status && !run.options.help)
         status = run_stages(&run, &error);
     if (status && run.cluster.rank == 0)

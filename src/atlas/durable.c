@@ -1,5 +1,7 @@
 #include "filteratlas/atlas/durable.h"
 
+#include "filteratlas/base/file.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -84,9 +86,9 @@ static int write_all(int descriptor, const char *bytes, size_t size) {
 int durable_write_part(const char *path, const void *bytes, size_t size, struct error *error) {
     char part[DURABLE_PATH_SIZE];
     durable_part(path, part);
-    int descriptor = open(part, O_WRONLY | O_CREAT | O_TRUNC, 0666);
+    int descriptor = file_create(part);
     if (descriptor < 0)
-        return failed("written", path, error);
+        return failed("written", errno == ENOTEMPTY ? part : path, error);
     int status = STATUS_OK;
     if (write_all(descriptor, bytes, size) || flush(descriptor))
         status = failed("written", path, error);

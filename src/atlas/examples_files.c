@@ -1,6 +1,7 @@
 /* The tables of the examples and the parts of images. */
 #include "filteratlas/atlas/examples.h"
 
+#include "filteratlas/base/file.h"
 #include "filteratlas/base/sha256.h"
 #include "filteratlas/base/text.h"
 
@@ -123,7 +124,7 @@ static int failed(const char *path, struct error *error) {
 int examples_write_part(const char *path, const void *bytes, size_t size, struct error *error) {
     char part[DURABLE_PATH_SIZE];
     durable_part(path, part);
-    FILE *file = fopen(part, "wb");
+    FILE *file = file_create_stream(part);
     if (!file)
         return failed(path, error);
     bool whole = fwrite(bytes, 1, size, file) == size;

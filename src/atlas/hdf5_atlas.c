@@ -338,6 +338,7 @@ static int create_file(struct atlas_file *file, const char *part, struct error *
 #if H5_VERSION_GE(1, 12, 1) || (H5_VERSION_GE(1, 10, 7) && !H5_VERSION_GE(1, 12, 0))
     H5Pset_file_locking(access, false, true);
 #endif
+    remove(part); /* whatever it is: a pipe would be waited for, a link followed */
     errno = 0;
     file->id = H5Fcreate(part, H5F_ACC_TRUNC, creation, access);
     H5Pclose(creation);

@@ -156,7 +156,8 @@ static bool has_file(const struct store *store, const char *kind, bool (*wanted)
 /* Whether something was drawn. Pictures without a record are what a process that was killed leaves: they count too, for
  * a picture of one job must not lie among those of another. */
 static bool is_drawn(const struct store *store) {
-    return has_file(store, "units", entries_is_record) || has_file(store, "filters", entries_is_picture);
+    return (store->begun && exists(store->folder, store->begun)) || has_file(store, "units", entries_is_record) ||
+           has_file(store, "filters", entries_is_picture);
 }
 
 /* Whose it is ---------------------------------------------------------------------------------------------------- */
@@ -182,12 +183,16 @@ static int compare(const struct store *store, const struct store_entry *wanted, 
     return status;
 }
 
+static void format_job(const struct store_entry *job, int entries, struct text *text) {
+    for (int i = 0; i < entries; i++)
+        text_append(text, "%s = %s\n", job[i].name, job[i].value);
+}
+
 static int write_job(const struct store *store, const struct store_entry *job, int entries, struct error *error) {
     char path[DURABLE_PATH_SIZE];
     struct text text = {0};
     snprintf(path, sizeof path, "%s/job.txt", store->folder);
-    for (int i = 0; i < entries; i++)
-        text_append(&text, "%s = %s\n", job[i].name, job[i].value);
+    format_job(job, entries, &text);
     int status = durable_write(path, text.bytes, text.size, error);
     text_free(&text);
     return status;
@@ -260,7 +265,7 @@ static int check_job(struct store *store, const struct store_entry *job, int ent
     return status;
 }
 
-/* What the first picture of a layer that says whose it is says of its job. */
+/* What the first whole picture of a layer that says whose it is says of its job. */
 enum whose { NOBODYS, THIS_JOBS, ANOTHER_JOBS };
 
 static enum whose whose_pictures(const struct store *store, const char *layer) {
@@ -273,7 +278,8 @@ static enum whose whose_pictures(const struct store *store, const char *layer) {
         char path[DURABLE_PATH_SIZE];
         int filter = records.filter[i].index;
         store_picture_path(store, layer, filter, path);
-        if (!records.filter[i].dead && picture_file_is_of(path, layer, filter, NULL))
+        if (!records.filter[i].dead && picture_file_matches(path, &records.filter[i]) &&
+            picture_file_is_of(path, layer, filter, NULL))
             whose = picture_file_is_of(path, layer, filter, store->job_digest) ? THIS_JOBS : ANOTHER_JOBS;
     }
     store_layer_free(&records);
@@ -281,26 +287,66 @@ static enum whose whose_pictures(const struct store *store, const char *layer) {
     return whose;
 }
 
+static int find_whose(const struct store *store, enum whose *whose, struct error *error) {
+    struct store_names names;
+    int status = store_layers(store, &names, error);
+    *whose = NOBODYS;
+    for (int l = 0; l < names.count && *whose == NOBODYS; l++)
+        *whose = whose_pictures(store, names.name[l]);
+    store_names_free(&names);
+    return status;
+}
+
 /* Whether job.txt is what it was when the pictures were drawn: they name its digest. */
 static int check_unchanged(const struct store *store, struct error *error) {
-    struct store_names names;
-    enum whose whose = NOBODYS;
-    int status = store_layers(store, &names, error);
-    for (int l = 0; l < names.count && whose == NOBODYS; l++)
-        whose = whose_pictures(store, names.name[l]);
-    store_names_free(&names);
+    enum whose whose;
+    int status = find_whose(store, &whose, error);
     if (!status && whose == ANOTHER_JOBS)
-        status = error_set(error, STATUS_USAGE,
-                           "%s/job.txt: is damaged, the pictures were drawn with another one; put back a copy of it",
-                           store->folder);
+        status =
+            error_set(error, STATUS_USAGE,
+                      "%s/job.txt: is damaged, the pictures were drawn with another one; put back a copy of it, or "
+                      "run render with the options that they were drawn with",
+                      store->folder);
+    return status;
+}
+
+/* A job.txt that is gone or damaged, and a job that is the pictures' own, as their digest shows: it is written anew. */
+static bool restore_job(const struct store *store, const struct store_entry *job, int entries,
+                        const struct lock_patience *patience) {
+    struct store wanted = *store;
+    struct text text = {0};
+    struct error none;
+    enum whose whose;
+    format_job(job, entries, &text);
+    bool theirs = !sha256_bytes(text.bytes, text.size, wanted.job_digest, &none) &&
+                  !find_whose(&wanted, &whose, &none) && whose == THIS_JOBS;
+    text_free(&text);
+    if (!theirs || write_job(store, job, entries, &none))
+        return false;
+    char sentence[DURABLE_PATH_SIZE + 64];
+    snprintf(sentence, sizeof sentence, "%s/job.txt: was damaged or missing, and is written anew", store->folder);
+    if (patience && patience->say)
+        patience->say(sentence);
+    return true;
+}
+
+static int check_whole_job(struct store *store, const struct store_entry *job, int entries, struct error *error) {
+    struct error changed;
+    int status = check_job(store, job, entries, error);
+    if ((!status || status == STATUS_OTHER_JOB) && check_unchanged(store, &changed)) {
+        *error = changed;
+        status = changed.status;
+    }
     return status;
 }
 
 /* Several renders may be starting in the same folder: the job's lock decides which of them writes job.txt. A folder
- * with pictures is only looked at. That it holds another job is not to be said of one whose job.txt was damaged. */
-int store_open(const char *folder, const struct store_entry *job, int entries, const struct lock_patience *patience,
-               struct store *store, struct error *error) {
+ * with pictures is only looked at. Neither that it holds another job nor that it holds this one is to be said of one
+ * whose job.txt was changed: new pictures would name it, and the old ones another. */
+int store_open_other(const char *folder, const char *begun, const struct store_entry *job, int entries,
+                     const struct lock_patience *patience, struct store *store, struct error *error) {
     int status = set_folder(folder, store, error);
+    store->begun = begun;
     if (!status)
         status = make_folders(store->folder, error);
     if (status)
@@ -308,13 +354,15 @@ int store_open(const char *folder, const struct store_entry *job, int entries, c
     if (!is_drawn(store) && check_job(store, job, entries, error))
         status = claim_alone(store, job, entries, patience, error);
     if (!status)
-        status = check_job(store, job, entries, error);
-    struct error changed;
-    if (status == STATUS_OTHER_JOB && check_unchanged(store, &changed)) {
-        *error = changed;
-        status = changed.status;
-    }
+        status = check_whole_job(store, job, entries, error);
+    if (status && status != STATUS_OTHER_JOB && restore_job(store, job, entries, patience))
+        status = check_whole_job(store, job, entries, error);
     return status;
+}
+
+int store_open(const char *folder, const struct store_entry *job, int entries, const struct lock_patience *patience,
+               struct store *store, struct error *error) {
+    return store_open_other(folder, NULL, job, entries, patience, store, error);
 }
 
 int store_open_existing(const char *folder, struct store *store, struct error *error) {

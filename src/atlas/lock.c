@@ -256,8 +256,10 @@ static int take_one(struct attempt *attempt, struct error *error) {
         case OWNER_READ:
             status = meet(attempt, &owner, error);
             break;
-        case OWNER_NO_FILE: /* just released */
+        case OWNER_NO_FILE: /* just released; a network file system may be late to show that */
             attempt->watch->unreadable = 0;
+            clock_pause(1e-3);
+            status = interrupt_check(attempt->patience->interrupt, error);
             break;
         default: /* being written, or cut short by a crash: then it goes after a while */
             status =

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Start time of a process, field 22 of /proc/PID/stat (proc(5)); the name in field 2 may hold blanks and brackets. 0 if
@@ -65,12 +66,13 @@ static enum owner_reading parse(const char *line, struct owner *owner) {
 enum owner_reading owner_read(const char *path, struct owner *owner) {
     struct text text = {0};
     struct error ignored;
+    struct stat entry;
     *owner = (struct owner){0};
     errno = 0;
     enum owner_reading reading = OWNER_UNREADABLE;
     if (text_read_regular(path, &text, &ignored) == STATUS_OK)
         reading = parse(text.bytes, owner);
-    else if (errno == ENOENT)
+    else if (errno == ENOENT && lstat(path, &entry)) /* and no link to nowhere */
         reading = OWNER_NO_FILE;
     text_free(&text);
     return reading;

@@ -1,5 +1,8 @@
 #include "filteratlas/atlas/picture_file.h"
 
+#include "filteratlas/base/checksum.h"
+#include "filteratlas/base/file.h"
+#include "filteratlas/base/text.h"
 #include "filteratlas/image/png_file.h"
 
 #include <arpa/inet.h>
@@ -41,7 +44,7 @@ static bool has_chunk(const char *bytes, size_t size, const char *key, const cha
 
 bool picture_file_is_of(const char *path, const char *layer, int filter, const char *job_digest) {
     char bytes[2048], index[16];
-    FILE *file = fopen(path, "rb");
+    FILE *file = file_open_regular(path);
     if (!file)
         return false;
     size_t size = fread(bytes, 1, sizeof bytes, file);
@@ -49,4 +52,13 @@ bool picture_file_is_of(const char *path, const char *layer, int filter, const c
     snprintf(index, sizeof index, "%d", filter);
     return has_chunk(bytes, size, "layer", layer) && has_chunk(bytes, size, "filter", index) &&
            (!job_digest || has_chunk(bytes, size, "job", job_digest));
+}
+
+bool picture_file_matches(const char *path, const struct store_filter *filter) {
+    struct text bytes = {0};
+    struct error why;
+    bool matches = text_read_regular(path, &bytes, &why) == STATUS_OK && bytes.size == filter->bytes &&
+                   checksum_crc32(bytes.bytes, bytes.size) == filter->crc;
+    text_free(&bytes);
+    return matches;
 }

@@ -139,15 +139,6 @@ void store_damage_describe(const struct store_damage *damage, struct text *text)
 
 void store_damage_free(struct store_damage *damage) { text_free(&damage->names); }
 
-static bool picture_matches(const char *path, const struct store_filter *filter) {
-    struct text bytes = {0};
-    struct error why;
-    bool matches = text_read_regular(path, &bytes, &why) == STATUS_OK && bytes.size == filter->bytes &&
-                   checksum_crc32(bytes.bytes, bytes.size) == filter->crc;
-    text_free(&bytes);
-    return matches;
-}
-
 static int drop_damaged(const struct store *store, const struct interrupt *interrupt, struct store_layer *layer,
                         struct store_damage *damage, struct error *error) {
     int kept = 0, status = STATUS_OK;
@@ -156,7 +147,7 @@ static int drop_damaged(const struct store *store, const struct interrupt *inter
         char path[DURABLE_PATH_SIZE];
         store_picture_path(store, layer->name, filter->index, path);
         status = interrupt_check(interrupt, error);
-        if (filter->dead || picture_matches(path, filter))
+        if (filter->dead || picture_file_matches(path, filter))
             layer->filter[kept++] = *filter;
         else
             note_damage(damage, "filters", layer->name, strrchr(path, '/') + 1);

@@ -1,13 +1,12 @@
 #include "filteratlas/base/text.h"
 
+#include "filteratlas/base/file.h"
+
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 /* Room for `size` more bytes and the null byte. */
 static void reserve(struct text *text, size_t size) {
@@ -66,17 +65,10 @@ int text_read(const char *path, struct text *text, struct error *error) {
 }
 
 int text_read_regular(const char *path, struct text *text, struct error *error) {
-    struct stat found;
-    int descriptor = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-    FILE *file = descriptor < 0 ? NULL : fdopen(descriptor, "rb");
-    if (!file) {
-        int code = errno;
-        if (descriptor >= 0)
-            close(descriptor);
-        return cannot_read(path, strerror(code), error);
-    }
-    int status = fstat(descriptor, &found) || !S_ISREG(found.st_mode) ? cannot_read(path, "not a regular file", error)
-                                                                      : read_all(file, path, text, error);
+    FILE *file = file_open_regular(path);
+    if (!file)
+        return cannot_read(path, errno ? strerror(errno) : "not a regular file", error);
+    int status = read_all(file, path, text, error);
     fclose(file);
     return status;
 }

@@ -148,13 +148,12 @@ static void stop_at_deadline(struct coordinator *c, double grace) { stop(c, grac
 
 /* A second signal while stopping means: at once. What was drawn is still committed, if the disk takes it soon. */
 static void stop_for_signal(struct coordinator *c, int signal) {
-    static const double sigterm_grace = 0.5; /* Open MPI's mpirun kills 1 s after it has passed on SIGTERM */
     static const double commit_grace = 0.5;
     double grace = c->job.stop.grace;
     if (signal == c->signal)
         return;
     if (grace < 0)
-        grace = signal == SIGTERM ? sigterm_grace : INFINITY;
+        grace = stop_signal_grace(signal);
     if (c->signal)
         grace = 0;
     c->signal = signal;

@@ -10,7 +10,6 @@
 #include <mpi.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 /* What has come in of the unit that a rank draws. */
 struct incoming {
@@ -29,6 +28,7 @@ struct driver {
     double now;
     int signal;             /* the last one told */
     double file_looked_for; /* when */
+    bool file_taken;        /* the run stops for it */
     double beaten;          /* when rank 0's own sign of life was given */
     bool drawn;             /* nothing is left but the files of all layers */
     bool over;
@@ -187,10 +187,11 @@ static void look_for_signal(struct driver *d) {
 
 static void look_for_stop_file(struct driver *d) {
     static const double every = 0.5;
-    if (d->now - d->file_looked_for < every)
+    if (d->file_taken || d->now - d->file_looked_for < every)
         return;
     d->file_looked_for = d->now;
-    if (unlink(d->coordination->stop.file) == 0)
+    d->file_taken = stop_take_file(d->coordination->stop.file);
+    if (d->file_taken)
         feed(d, &(struct event){.kind = EVENT_STOP_FILE});
 }
 

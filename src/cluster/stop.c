@@ -2,13 +2,14 @@
 
 #include "filteratlas/base/clock.h"
 
+#include <errno.h>
 #include <math.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -17,11 +18,14 @@ static volatile sig_atomic_t caught;
 static void note(int signal) { caught = signal; }
 
 void stop_catch_signals(void) {
-    static const int signals[] = {SIGUSR1, SIGUSR2, SIGTERM, SIGINT};
-    struct sigaction action = {.sa_handler = note, .sa_flags = SA_RESTART};
+    static const int signals[] = {SIGUSR1, SIGUSR2, SIGTERM, SIGINT, SIGXCPU, SIGHUP};
+    struct sigaction action = {.sa_handler = note, .sa_flags = SA_RESTART}, before;
     sigemptyset(&action.sa_mask);
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
-        sigaction(signals[i], &action, NULL);
+        sigaction(signals[i], &action, &before);
+    if (before.sa_handler == SIG_IGN) /* of the last one, SIGHUP: nohup */
+        sigaction(SIGHUP, &before, NULL);
+    signal(SIGPIPE, SIG_IGN);
 }
 
 int stop_signal(void) { return caught; }
@@ -36,9 +40,26 @@ const char *stop_signal_name(int signal) {
         return "SIGTERM";
     case SIGINT:
         return "SIGINT";
+    case SIGXCPU:
+        return "SIGXCPU";
+    case SIGHUP:
+        return "SIGHUP";
     default:
         return "a signal";
     }
+}
+
+/* Open MPI's mpirun kills 1 s after it has passed on SIGTERM; where a terminal was closed, nobody waits. */
+double stop_signal_grace(int signal) { return signal == SIGTERM || signal == SIGHUP ? 0.5 : INFINITY; }
+
+bool stop_take_file(const char *path) {
+    struct stat found;
+    if (lstat(path, &found))
+        return false;
+    if (remove(path))
+        fprintf(stderr, "filteratlas: %s: asks to stop, and cannot be removed: %s; remove it, or no run gets on\n",
+                path, strerror(errno));
+    return true;
 }
 
 int stop_error(const char *reason, struct error *error) {

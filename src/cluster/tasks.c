@@ -27,7 +27,8 @@ struct answer {
 
 struct patience {
     const struct task_work *work;
-    double signalled; /* when the signal was first seen; 0: not */
+    int signal;       /* the first that was seen, 0: none; another one means: at once */
+    double signalled; /* when it was */
 };
 
 static bool goes_on(void *context) {
@@ -35,15 +36,17 @@ static bool goes_on(void *context) {
     int signal = stop_signal();
     double now = clock_now(), grace = patience->work->grace;
     if (grace < 0)
-        grace = signal == SIGTERM ? 0.5 : INFINITY;
-    if (signal && !patience->signalled)
+        grace = stop_signal_grace(signal);
+    if (signal && !patience->signal) {
+        patience->signal = signal;
         patience->signalled = now;
-    return now < patience->work->limit && (!signal || now - patience->signalled < grace);
+    }
+    return now < patience->work->limit && signal == patience->signal && (!signal || now - patience->signalled < grace);
 }
 
 static void carry_out(const struct task_work *work, const struct text *order, struct answer *answer,
                       struct text *result) {
-    struct patience patience = {work, 0};
+    struct patience patience = {.work = work};
     const struct interrupt interrupt = {goes_on, &patience};
     text_free(result);
     answer->status = work->carry_out(work->context, order, &interrupt, result, &answer->error);
@@ -173,8 +176,6 @@ static void note_failure(struct office *office, int status, const struct error *
     }
 }
 
-static bool stop_file_appeared(const char *file) { return file && access(file, F_OK) == 0 && !unlink(file); }
-
 static void look_for_stop(struct office *office, int signal) {
     const struct stop_rules *stop = &office->keeping->stop;
     if (office->reason)
@@ -183,8 +184,8 @@ static void look_for_stop(struct office *office, int signal) {
         office->reason = stop_signal_name(signal);
     else if (clock_now() >= stop->deadline)
         office->reason = "time limit";
-    else if (stop_file_appeared(stop->file))
-        office->reason = "stop file";
+    else if (stop->file && stop_take_file(stop->file))
+        office->reason = stop->file;
 }
 
 /* Gives a rank that has none the next task, or the end. */

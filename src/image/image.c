@@ -1,16 +1,14 @@
 #include "filteratlas/image/image.h"
 
 #include "exif.h"
+#include "filteratlas/base/file.h"
 #include "filteratlas/image/resize.h"
 #include "jpeg_source.h"
 #include "png_source.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 /* One of the two kinds of files. */
 struct source {
@@ -129,18 +127,12 @@ static int read_source(struct source *source, int shorter, int crop, uint8_t *rg
 
 /* Not a pipe, which would be waited for, nor a folder or a device. */
 static FILE *open_regular(const char *path, struct error *error) {
-    struct stat found;
-    int descriptor = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-    FILE *file = NULL;
-    if (descriptor < 0 || fstat(descriptor, &found))
+    FILE *file = file_open_regular(path);
+    if (!file && !errno)
+        error_set(error, STATUS_USAGE, "not a regular file");
+    else if (!file)
         error_set(error, errno == EMFILE || errno == ENFILE || errno == ENOMEM ? STATUS_FAILURE : STATUS_USAGE,
                   "cannot be opened: %s", strerror(errno));
-    else if (!S_ISREG(found.st_mode))
-        error_set(error, STATUS_USAGE, "not a regular file");
-    else if (!(file = fdopen(descriptor, "rb")))
-        error_memory(error, BUFSIZ, "reading an image");
-    if (!file && descriptor >= 0)
-        close(descriptor);
     return file;
 }
 

@@ -1,5 +1,6 @@
 #include "filteratlas/image/png_file.h"
 
+#include "filteratlas/base/file.h"
 #include "png_failure.h"
 
 #include <errno.h>
@@ -90,7 +91,7 @@ int png_writer_open(const char *path, int width, int height, const struct png_te
     if (!w || !(w->path = strdup(path)))
         return error_memory(error, sizeof *w, "writing a PNG file");
     errno = 0;
-    w->file = fopen(path, "wb");
+    w->file = file_create_stream(path);
     if (!w->file)
         return cannot_write(w, error);
     w->png = png_failure_make_writer(&w->failure, &w->info);
@@ -158,9 +159,9 @@ int png_reader_open(const char *path, struct png_reader **reader, int *width, in
     struct png_reader *r = *reader = calloc(1, sizeof *r);
     if (!r || !(r->path = strdup(path)))
         return error_memory(error, sizeof *r, "reading a PNG file");
-    r->file = fopen(path, "rb");
+    r->file = file_open_regular(path);
     if (!r->file)
-        return cannot_read(r, strerror(errno), error);
+        return cannot_read(r, errno ? strerror(errno) : "not a regular file", error);
     r->png = png_failure_make_reader(&r->failure, &r->info);
     if (!r->info)
         return error_memory(error, 1e6, "reading a PNG file");

@@ -78,6 +78,18 @@ for command in --help --version "render --help" "inspect $WEIGHTS" "plan --weigh
     check "${command%% /*}: output that cannot be written is a failure" test $status -eq 1
 done
 
+# Without standard files: what is said must not get into the files that are opened instead.
+few=(render "${JOB[@]}" --layers block1_conv1 --filters 0:4 --out)
+"$FILTERATLAS" "${few[@]}" "$TEMPORARY/mute" >&- 2>"$TEMPORARY/err"; status=$?
+check "render without standard output: all is done, status 1, not $status" test $status -eq 1 -a -s "$TEMPORARY/mute/losses.csv"
+check "one line says why" grep -q '^filteratlas: standard output: closed' "$TEMPORARY/err"
+rm -r "$TEMPORARY/mute/filters"
+"$FILTERATLAS" stitch --out "$TEMPORARY/mute" -q 2>&-; status=$?
+check "stitch of a damaged atlas without standard error: status 1, not $status" test $status -eq 1
+check "what it had to say is in no file" test -z "$(grep -rl 'filteratlas: ' "$TEMPORARY/mute")"
+"$FILTERATLAS" "${few[@]}" "$TEMPORARY/unread" 2>"$TEMPORARY/err" | head -n 1 >/dev/null; status=${PIPESTATUS[0]}
+check "render goes on when who reads its output has ended: status 1, not $status" test "$status" -eq 1 -a -s "$TEMPORARY/unread/losses.csv"
+
 # inspect ------------------------------------------------------------------------------------------------------------
 "$FILTERATLAS" inspect "$WEIGHTS" >"$TEMPORARY/inspect" 2>"$TEMPORARY/err"; status=$?
 check "inspect: exit status 0, nothing on standard error" test "$status$(cat "$TEMPORARY/err")" = 0

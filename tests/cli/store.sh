@@ -40,7 +40,32 @@ expect "a job.txt that is none: one line, status 2" 2 '^filteratlas: broken/job.
 sed 's/^epochs = .*/epochs = 4/' atlas/job.txt >broken/job.txt
 expect "a job.txt that was changed: one line, status 2" 2 '^filteratlas: broken/job.txt: is damaged' "$FILTERATLAS" stitch --out broken -q
 sed 's/$/\r/' atlas/job.txt >broken/job.txt
-expect "a job.txt with a text editor's line ends is not another job" 2 '^filteratlas: broken/job.txt: is damaged' "$FILTERATLAS" render --out broken "${JOB[@]}"
+expect "by a job that is not that of the pictures neither" 2 '^filteratlas: broken/job.txt: is damaged' \
+    "$FILTERATLAS" render --out broken "${JOB[@]}" --epochs 4
+expect "render with the options of the pictures writes it anew" 0 '^filteratlas: broken/job.txt: was damaged or missing, and is written anew$' \
+    "$FILTERATLAS" render --out broken "${JOB[@]}" --filters 0:8
+for change in 's/$/\r/' '$a # mine' '1d'; do
+    sed "$change" atlas/job.txt >broken/job.txt
+    expect "job.txt after an editor's $change" 0 '^filteratlas: broken/job.txt: was damaged' "$FILTERATLAS" render --out broken "${JOB[@]}" --filters 0:8
+done
+rm broken/job.txt
+expect "job.txt that is gone" 0 '^filteratlas: broken/job.txt: was damaged or missing' "$FILTERATLAS" render --out broken "${JOB[@]}" --filters 0:8
+check "it is what it was" cmp broken/job.txt atlas/job.txt
+
+# A picture whose damage is in what it says of its job, and what is no file
+picture=filters/block1_conv1/$(printf %04d "$live").png
+at=$(grep -abo tEXtjob "broken/$picture" | cut -d: -f1)
+printf Z | dd of="broken/$picture" bs=1 seek=$((at + 20)) conv=notrunc status=none
+expect "a picture that names another job is damaged, job.txt is not" 1 "^filteratlas: broken: damaged or missing: $picture; " "$FILTERATLAS" stitch --out broken -q
+rm "broken/$picture"; mkfifo "broken/$picture"
+expect "a pipe in its place is not waited for" 1 "^filteratlas: broken: damaged or missing: $picture; " timeout 30 "$FILTERATLAS" stitch --out broken -q
+echo precious >precious
+for name in .losses.csv .atlas.h5 .index.html ".vgg_block1_conv1_2x2.png" "${picture/"$(printf %04d "$live")"/.$(printf %04d "$live")}"; do
+    ln -s "$PWD/precious" "broken/$name.part"
+done
+expect "what stands under temporary names is replaced" 0 "drawn again" "$FILTERATLAS" render --out broken "${JOB[@]}" --filters 0:8 --hdf5
+check "what a link there points to is not touched" test "$(cat precious)" = precious
+check "then all is whole" "$FILTERATLAS" stitch --out broken -q
 
 # What can't be read, by one who is not root
 cp "$FILTERATLAS" filteratlas

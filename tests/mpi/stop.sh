@@ -97,6 +97,20 @@ for signal in USR1 USR2 TERM INT; do
 done
 completes signals 3 "after the signals"
 
+for signal in HUP XCPU; do
+    start 2 signals2 "${JOB[@]}"
+    working signals2
+    kill -$signal "$(rank 1)"
+    ended 60; status=$?
+    check "SIG$signal to rank 1: status 75, not $status, and one line" test $status -eq 75 -a "$(grep -c "^filteratlas: SIG$signal: stopped" err)" -eq 1
+done
+nohup "$FILTERATLAS" render --out signals2 -q "${JOB[@]}" >out 2>err & launcher=$!
+working signals2
+kill -HUP "$launcher"
+ended 60; status=$?
+check "nohup: SIGHUP is ignored, status 0, not $status" test $status -eq 0
+check "the same files" same signals2 reference
+
 start 2 slow "${SLOW[@]}"
 drawing slow
 kill -USR1 "$(rank 0)"
@@ -191,6 +205,10 @@ ended 60; status=$?
 check "DIR/stop: status 75, not $status" test $status -eq 75
 check "DIR/stop: one line says so" said '^filteratlas: file/stop: stopped'
 check "DIR/stop is removed" test ! -e file/stop
+mkdir -p file/stop/mine
+expect "a folder of that name is no less clear, and named where it stays" 75 'file/stop: stopped|file/stop: asks to stop, and cannot be removed' \
+    bash -c '"$@" 2>&1 | sort | paste -sd " " >&2; exit "${PIPESTATUS[0]}"' - "$FILTERATLAS" render --out file -q "${JOB[@]}"
+rm -r file/stop
 completes file 1 DIR/stop
 
 expect "--time-limit auto outside Slurm" 2 '^filteratlas: --time-limit auto: .*give' \

@@ -46,7 +46,7 @@ static void hear_signal(struct world *w, int signal) {
     if (signal == w->last_signal)
         return;
     if (grace < 0)
-        grace = signal == SIGTERM ? 0.5 : INFINITY;
+        grace = signal == SIGTERM || signal == SIGHUP ? 0.5 : INFINITY;
     grace = w->last_signal ? 0 : grace;
     fall_due(w, w->now + grace);
     w->give_up = fmin(w->give_up, w->now + grace + COMMITS);

@@ -440,7 +440,7 @@ static double maybe(struct world *w, double chance, double low, double high) {
 }
 
 static void make_trouble(struct world *w, bool calm, double length) {
-    static const int signals[] = {SIGTERM, SIGUSR1, SIGUSR2, SIGINT};
+    static const int signals[] = {SIGTERM, SIGUSR1, SIGUSR2, SIGINT, SIGXCPU, SIGHUP};
     struct random *random = &w->random;
     struct trouble *t = &w->trouble;
     double any = calm ? 0 : 0.12, span = 1.2 * length;

@@ -424,6 +424,19 @@ static void a_lock_that_is_no_file_is_said(void **state) {
     assert_int_equal(unlink(path), 0);
 }
 
+static void a_link_to_nowhere_is_nobodys_lock(void **state) {
+    (void)state;
+    struct lock *lock;
+    struct error error;
+    double end_of_patience = clock_now() + 1;
+    const struct interrupt interrupt = {until, &end_of_patience};
+    const struct lock_patience patience = {0, &interrupt, NULL};
+    assert_int_equal(symlink("nowhere", path), 0);
+    assert_int_equal(lock_take(".", LAYER, 1, &patience, &lock, &error), STATUS_STOPPED);
+    assert_int_equal(take(LAYER, 1, &lock, &error), STATUS_OK);
+    lock_release(lock);
+}
+
 /* Without hard links ---------------------------------------------------------------------------------------------- */
 
 static int link_error; /* what link() fails with, 0: it doesn't */
@@ -621,6 +634,7 @@ int main(void) {
         cmocka_unit_test(an_owner_that_stood_still_leaves_the_new_one_alone),
         cmocka_unit_test(waiting_heeds_an_interrupt_and_says_what_for),
         cmocka_unit_test(a_lock_that_is_no_file_is_said),
+        cmocka_unit_test(a_link_to_nowhere_is_nobodys_lock),
         cmocka_unit_test(without_hard_links_locks_work_too),
         cmocka_unit_test(a_failing_disk_is_no_reason_to_do_without_links),
         cmocka_unit_test(what_stands_still_is_taken_over),

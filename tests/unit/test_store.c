@@ -314,6 +314,19 @@ static void a_job_that_was_replaced_does_not_begin(void **state) {
     lock_release(lock);
 }
 
+/* A folder of something else than pictures holds its job from the first file on that says so. */
+static void a_folder_of_something_else_keeps_its_job_once_it_has_begun(void **state) {
+    (void)state;
+    static const struct store_entry other[] = {{"seed", "1"}};
+    struct store store;
+    struct error error;
+    assert_int_equal(store_open_other("atlas", "state.txt", job, ENTRIES, NULL, &store, &error), STATUS_OK);
+    assert_int_equal(store_open_other("atlas", "state.txt", other, 1, NULL, &store, &error), STATUS_OK);
+    write_file("atlas/state.txt", "begun", 5);
+    assert_int_equal(store_open_other("atlas", "state.txt", job, ENTRIES, NULL, &store, &error), STATUS_OTHER_JOB);
+    assert_int_equal(store_open_other("atlas", "state.txt", other, 1, NULL, &store, &error), STATUS_OK);
+}
+
 /* Of several jobs that start at once in an empty folder one begins, and the folder is its own. */
 static void one_of_several_jobs_that_start_at_once_begins(void **state) {
     (void)state;
@@ -729,6 +742,30 @@ static void a_picture_that_is_no_file_is_damaged(void **state) {
     assert_indices(&store, "block1_conv1", INDICES(2, 8), 2);
 }
 
+/* Under the temporary name may stand what a crash left, or what somebody put there. */
+static void what_is_in_the_way_of_a_new_file_is_replaced(void **state) {
+    (void)state;
+    struct error error;
+    write_file("precious", "precious", 8);
+    for (int kind = 0; kind < 4; kind++) {
+        int made = kind == 0   ? symlink("precious", ".new.part")
+                   : kind == 1 ? mkfifo(".new.part", 0666)
+                   : kind == 2 ? mkdir(".new.part", 0777)
+                               : link("precious", ".new.part");
+        assert_int_equal(made, 0);
+        assert_int_equal(durable_write("new", "new", 3, &error), STATUS_OK);
+    }
+    struct text precious = read_file("precious"), new = read_file("new");
+    assert_string_equal(precious.bytes, "precious");
+    assert_string_equal(new.bytes, "new");
+    text_free(&precious);
+    text_free(&new);
+    assert_int_equal(mkdir(".new.part", 0777), 0);
+    write_file(".new.part/mine", "mine", 4);
+    assert_int_equal(durable_write("new", "new", 3, &error), STATUS_FAILURE);
+    assert_contains(error.message, ".new.part: ");
+}
+
 static void a_record_in_the_place_of_another_is_damaged(void **state) {
     (void)state;
     struct store store = three_filters();
@@ -987,6 +1024,7 @@ int main(void) {
         IN_FOLDER(a_picture_without_a_record_keeps_its_job),
         IN_FOLDER(a_job_that_is_about_to_draw_stays),
         IN_FOLDER(a_job_that_was_replaced_does_not_begin),
+        IN_FOLDER(a_folder_of_something_else_keeps_its_job_once_it_has_begun),
         IN_FOLDER(one_of_several_jobs_that_start_at_once_begins),
         IN_FOLDER(a_folder_without_an_atlas_is_not_an_existing_one),
         IN_FOLDER(a_long_folder_name_works),
@@ -1008,6 +1046,7 @@ int main(void) {
         IN_FOLDER(a_damaged_unit_can_be_committed_again),
         IN_FOLDER(what_the_store_did_not_write_is_ignored),
         IN_FOLDER(a_picture_that_is_no_file_is_damaged),
+        IN_FOLDER(what_is_in_the_way_of_a_new_file_is_replaced),
         IN_FOLDER(a_record_in_the_place_of_another_is_damaged),
         IN_FOLDER(what_is_damaged_is_named),
         IN_FOLDER(an_older_record_is_read),

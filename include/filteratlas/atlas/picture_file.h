@@ -23,4 +23,7 @@ int picture_file_encode(const uint8_t *rgb, int width, int height, const char *l
  * any). Looks at the file's beginning alone. */
 bool picture_file_is_of(const char *path, const char *layer, int filter, const char *job_digest);
 
+/* Whether the file at `path` is whole: length and checksum are those of the filter's record. */
+bool picture_file_matches(const char *path, const struct store_filter *filter);
+
 #endif

@@ -71,6 +71,7 @@ struct store {
     char folder[DURABLE_PATH_SIZE - 256]; /* leaves room for the names below it */
     char job_digest[SHA256_HEX_SIZE];     /* of job.txt */
     char prefix[LAYERS_NETWORK_SIZE];     /* of the mosaics' names: "vgg", or the network of job.txt */
+    const char *begun;                    /* of store_open_other, or NULL; static */
     const struct lock *lock;              /* what the writer holds, or NULL; not owned */
 };
 
@@ -85,6 +86,11 @@ struct store_damage {
  * nobody is drawing into holds no job: its job.txt is replaced. A folder that can't be used is STATUS_USAGE. */
 int store_open(const char *folder, const struct store_entry *job, int entries, const struct lock_patience *patience,
                struct store *store, struct error *error);
+
+/* The same of a folder that has a job.txt and locks, but something else than pictures: when a file of the name `begun`
+ * is in it, it holds its job. */
+int store_open_other(const char *folder, const char *begun, const struct store_entry *job, int entries,
+                     const struct lock_patience *patience, struct store *store, struct error *error);
 
 /* A store that is there already, whatever its job. STATUS_USAGE if the folder has no job.txt, or one that is not what
  * it was when the pictures were drawn. */

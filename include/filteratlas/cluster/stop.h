@@ -5,8 +5,12 @@
 #include "filteratlas/base/error.h"
 #include "filteratlas/base/interrupt.h"
 
-/* Catches SIGUSR1, SIGUSR2, SIGTERM and SIGINT from now on: what Slurm sends ahead of the limit and at it, what mpirun
- * passes on, and Ctrl-C. The handler notes the signal and does nothing else. */
+#include <stdbool.h>
+
+/* Catches from now on SIGUSR1, SIGUSR2, SIGTERM and SIGINT: what Slurm sends ahead of the limit and at it, what mpirun
+ * passes on, and Ctrl-C; SIGXCPU, of a limit on processor time (ulimit -t); and SIGHUP, of a terminal that is closed,
+ * but under nohup. The handler notes the signal and does nothing else. Who reads the output may end before the run:
+ * SIGPIPE is ignored. */
 void stop_catch_signals(void);
 
 /* The last signal caught, 0 if there was none. */
@@ -15,13 +19,21 @@ int stop_signal(void);
 /* "SIGTERM" and so on. Static. */
 const char *stop_signal_name(int signal);
 
+/* Seconds that what is in flight may go on after a signal, where nobody says otherwise: 0.5 after SIGTERM and SIGHUP,
+ * else INFINITY. */
+double stop_signal_grace(int signal);
+
+/* Whether there is a file of that name, or anything else; then it is removed. What can't be is named on standard error.
+ */
+bool stop_take_file(const char *path);
+
 /* When to stop before all is done. Times in seconds of the monotonic clock. */
 struct stop_rules {
-    double deadline; /* nothing is drawn any more after that; INFINITY for none */
-    double limit;    /* nor committed or published after that */
-    double grace; /* how long units in flight may go on after a signal; negative: 0.5 s after SIGTERM, else for ever */
+    double deadline;  /* nothing is drawn any more after that; INFINITY for none */
+    double limit;     /* nor committed or published after that */
+    double grace;     /* how long units in flight may go on after a signal; negative: stop_signal_grace */
     double silence;   /* a rank not heard of, or that does not get on, for so many seconds is taken for lost */
-    const char *file; /* when a file of this name appears, it is removed and the run stops */
+    const char *file; /* when it appears, stop_take_file, the run stops */
 };
 
 /* STATUS_STOPPED, for a reason such as a signal's name. */
