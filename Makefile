@@ -40,7 +40,7 @@ KERNEL_OBJECTS := $(KERNEL_SETS:%=$(BUILD)/src/net/winograd_kernels_%.o)
 LOOP_OBJECTS := $(patsubst %,$(BUILD)/src/net/loops_%.o,$(filter-out neon bf16,$(KERNEL_SETS)))
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(KERNEL_OBJECTS) $(LOOP_OBJECTS) $(BUILD)/page_assets.o
 TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
-TEST_HELPERS := $(addprefix $(BUILD)/tests/unit/,weights_writer.o fixtures.o twin.o twin_network.o twin_graph.o graph_builder.o filled.o folder.o model_writer.o image_writer.o)
+TEST_HELPERS := $(addprefix $(BUILD)/tests/unit/,weights_writer.o fixtures.o twin.o twin_network.o twin_graph.o graph_builder.o filled.o folder.o memory_limit.o model_writer.o image_writer.o)
 
 all: $(BUILD)/filteratlas
 

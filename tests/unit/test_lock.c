@@ -4,6 +4,7 @@
 #include "filteratlas/atlas/lock.h"
 #include "filteratlas/base/clock.h"
 #include "folder.h"
+#include "memory_limit.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,7 +17,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/select.h>
@@ -512,34 +512,9 @@ static int take_without_room(int resource, rlim_t most) {
     return WEXITSTATUS(status);
 }
 
-static rlim_t address_space(void) {
-    unsigned long pages = 0;
-    FILE *file = fopen("/proc/self/statm", "r");
-    assert_non_null(file);
-    assert_int_equal(fscanf(file, "%lu", &pages), 1);
-    fclose(file);
-    return pages * (rlim_t)sysconf(_SC_PAGESIZE);
-}
-
-/* Whether a limit of address space holds, which qemu-user doesn't hand on to the kernel. */
-static bool limits_hold(void) {
-    int status;
-    pid_t child = fork();
-    if (child == 0) {
-        struct rlimit limit = {address_space(), address_space()};
-        _exit(setrlimit(RLIMIT_AS, &limit) ||
-              mmap(NULL, 64 << 20, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED);
-    }
-    assert_int_equal(waitpid(child, &status, 0), child);
-    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
-}
-
 static void a_thread_that_cannot_start_says_why(void **state) {
     (void)state;
-#ifdef __SANITIZE_ADDRESS__
-    skip(); /* it keeps terabytes of address space */
-#endif
-    if (!limits_hold())
+    if (!address_space_limits_hold())
         skip();
     assert_int_equal(chmod(".", 0777) | chmod("units", 0777), 0);
     assert_int_equal(take_without_room(RLIMIT_AS, address_space() + (192 << 10)), 1);

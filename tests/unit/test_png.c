@@ -10,6 +10,7 @@
 #include "filteratlas/base/text.h"
 #include "filteratlas/image/png_file.h"
 #include "folder.h"
+#include "memory_limit.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -184,13 +185,31 @@ static void a_writer_without_room_names_the_file(void **state) {
     assert_int_equal(png_writer_open("nowhere/one.png", 4, 4, NULL, 0, &writer, &error), STATUS_FAILURE);
     assert_contains(error.message, "nowhere/one.png");
     png_writer_close(writer, 0, &error);
+    struct rlimit before, none;
     uint8_t row[12] = {0};
-    int status = png_writer_open("/dev/full", 4, 4, NULL, 0, &writer, &error);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    none = before;
+    none.rlim_cur = 0;
+    signal(SIGXFSZ, SIG_IGN); /* a write beyond the limit fails then, as on a full disk */
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+    int status = png_writer_open("full.png", 4, 4, NULL, 0, &writer, &error);
     for (int y = 0; y < 4 && !status; y++)
         status = png_writer_row(writer, row, &error);
     int closed = png_writer_close(writer, !status, &error);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
     assert_int_equal(status ? status : closed, STATUS_FAILURE);
-    assert_contains(error.message, "/dev/full");
+    assert_contains(error.message, "full.png");
+}
+
+static void a_device_is_not_replaced(void **state) {
+    (void)state;
+    struct png_writer *writer;
+    struct error error;
+    struct stat found;
+    assert_int_equal(png_writer_open("/dev/null", 4, 4, NULL, 0, &writer, &error), STATUS_FAILURE);
+    assert_contains(error.message, "/dev/null");
+    png_writer_close(writer, 0, &error);
+    assert_true(stat("/dev/null", &found) == 0 && S_ISCHR(found.st_mode));
 }
 
 /* Opens and reads to the end: the first failure. */
@@ -526,23 +545,11 @@ static void a_full_disk_stops_the_mosaic_without_harm(void **state) {
     assert_mosaic("atlas/vgg_block1_conv1_2x2.png", 2, 5, (const int[]){0, 1, 2, 3});
 }
 
-/* Bytes of address space in use. */
-static size_t address_space(void) {
-    unsigned long pages = 0;
-    FILE *file = fopen("/proc/self/statm", "r");
-    if (!file || fscanf(file, "%lu", &pages) != 1)
-        pages = 0;
-    if (file)
-        fclose(file);
-    return pages * (size_t)sysconf(_SC_PAGESIZE);
-}
-
 /* 22 x 22 pictures of 128 pixels are 26 MB; they must do with 6 MB (22 open files, one row, the compressor). */
 static void a_large_mosaic_needs_little_memory(void **state) {
     (void)state;
-#ifdef __SANITIZE_ADDRESS__
-    skip(); /* it keeps terabytes of address space */
-#endif
+    if (!address_space_limits_hold())
+        skip();
     enum { GRID = 22, SIDE = 128, MEGABYTES = 6 };
     static struct store_filter filters[GRID * GRID];
     struct store_layer layer = {.name = "block1_conv1", .filter = filters, .count = GRID * GRID};
@@ -556,11 +563,10 @@ static void a_large_mosaic_needs_little_memory(void **state) {
     int status = 0;
     pid_t child = fork();
     if (child == 0) {
-        struct rlimit limit = {address_space() + (MEGABYTES << 20), RLIM_INFINITY};
         const struct mosaic_options options = {.margin = 5};
         struct mosaic mosaic;
         struct error error = {.message = ""};
-        setrlimit(RLIMIT_AS, &limit);
+        limit_address_space(address_space() + (MEGABYTES << 20));
         _exit(mosaic_write(&store, &layer, &options, NULL, &mosaic, &error));
     }
     waitpid(child, &status, 0);
@@ -577,6 +583,7 @@ int main(void) {
         IN_FOLDER(texts_stand_in_the_file),
         IN_FOLDER(rows_make_the_picture_that_the_encoder_makes),
         IN_FOLDER(a_writer_without_room_names_the_file),
+        IN_FOLDER(a_device_is_not_replaced),
         IN_FOLDER(what_is_no_png_is_refused_by_name),
         IN_FOLDER(a_file_cut_short_is_refused_by_name),
         IN_FOLDER(only_eight_bit_rgb_is_read),
