@@ -412,15 +412,19 @@ static void waiting_heeds_an_interrupt_and_says_what_for(void **state) {
     assert_int_equal(unlink(path), 0);
 }
 
-static void a_lock_that_is_no_file_is_said(void **state) {
-    (void)state;
+static int take_for_a_second(void) {
     struct lock *lock;
     struct error error;
     double end_of_patience = clock_now() + 1;
     const struct interrupt interrupt = {until, &end_of_patience};
     const struct lock_patience patience = {0, &interrupt, NULL};
+    return lock_take(".", LAYER, 1, &patience, &lock, &error);
+}
+
+static void a_lock_that_is_no_file_is_said(void **state) {
+    (void)state;
     assert_int_equal(mkfifo(path, 0666), 0);
-    assert_int_equal(lock_take(".", LAYER, 1, &patience, &lock, &error), STATUS_STOPPED);
+    assert_int_equal(take_for_a_second(), STATUS_STOPPED);
     assert_int_equal(unlink(path), 0);
 }
 
@@ -428,11 +432,8 @@ static void a_link_to_nowhere_is_nobodys_lock(void **state) {
     (void)state;
     struct lock *lock;
     struct error error;
-    double end_of_patience = clock_now() + 1;
-    const struct interrupt interrupt = {until, &end_of_patience};
-    const struct lock_patience patience = {0, &interrupt, NULL};
     assert_int_equal(symlink("nowhere", path), 0);
-    assert_int_equal(lock_take(".", LAYER, 1, &patience, &lock, &error), STATUS_STOPPED);
+    assert_int_equal(take_for_a_second(), STATUS_STOPPED);
     assert_int_equal(take(LAYER, 1, &lock, &error), STATUS_OK);
     lock_release(lock);
 }
