@@ -94,7 +94,7 @@ const struct row option_rows[OPTION_ROWS] = {
     {"time-limit", 0, TYPE_TIME, GROUP_RUN, RENDER | EXAMPLES, FIELD(time_limit), "[H:]M:S|auto", NONE, 0, 0,
      "stop by then, status 75; auto: the Slurm job's end"},
     {"grace", 0, TYPE_REAL, GROUP_RUN, RENDER | EXAMPLES, FIELD(grace), "S", NONE, 0, 1e6,
-     "for units in flight (no end; after SIGTERM 0.5)"},
+     "for units in flight (no end; SIGTERM, SIGHUP 0.5)"},
     {"rank-timeout", 0, TYPE_REAL, GROUP_RUN, RENDER | EXAMPLES, FIELD(rank_timeout), "S", BOTH("300"), 1, 1e6,
      "a rank silent for so many seconds is lost"},
     {"no-shared", 0, TYPE_FLAG, GROUP_RUN, RENDER | EXAMPLES, FIELD(no_shared), NULL, NONE, 0, 0,
